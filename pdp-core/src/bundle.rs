@@ -1,0 +1,200 @@
+//! A loaded bundle: verified tables, and what people ask about them.
+//!
+//! Loading is the only way in: container, digests, tables, ids, in that order, and nothing of a bundle that fails any
+//! of it is kept. Afterwards it never changes. It refuses to decide (`decide`) and to explain itself at length
+//! (`listing`).
+
+use std::sync::OnceLock;
+
+use crate::cases::{self, Case};
+use crate::error::{LoadError, LoadErrorKind};
+use crate::ids::PolicyIx;
+use crate::limits::{BundleLimits, LoadLimits};
+use crate::origin::{self, Origins};
+use crate::program::{META_SCHEMA, MetaRec, POLICY_FORBID, Span, Tables};
+use crate::read;
+use crate::verify;
+
+/// A bundle that passed every check of loading.
+#[derive(Debug)]
+pub struct Bundle {
+    tables: Tables,
+    meta: MetaRec,
+    digest: [u8; 32],
+    bytes: u64,
+    /// The source section, read when somebody asks.
+    source: Option<Vec<u8>>,
+    origins: OnceLock<Option<Origins>>,
+    cases: Vec<Case>,
+}
+
+/// Where a policy stands in its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicySource<'b> {
+    /// File, relative to the bundle's folder.
+    pub file: &'b str,
+    /// Line in that file, counted from 1.
+    pub line: u32,
+    /// The policy's text; for a template link the template's.
+    pub text: &'b str,
+}
+
+/// How much of a bundle a part of it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SectionSize {
+    /// The part: a table of the compiled section, or another section.
+    pub name: &'static str,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its records; 1 where it is no table.
+    pub records: u64,
+}
+
+// === impl Bundle ===
+
+impl Bundle {
+    /// Verifies and loads bundle bytes.
+    ///
+    /// # Errors
+    ///
+    /// Anything about the bytes that is not as a bundle of this format must be: damaged, cut off, too long, made by
+    /// another format, or referring to what it does not contain.
+    pub fn load(bytes: &[u8], limits: &LoadLimits) -> Result<Self, LoadError> {
+        let sections = read::sections(bytes, limits)?;
+        let tables = read::tables(sections.compiled)?;
+        verify::tables(&tables)?;
+        let meta = tables.meta.first().copied().ok_or(LoadError::table("meta", "it is empty"))?;
+        let cases = match sections.cases {
+            Some(json) => cases::read(json).map_err(|_| {
+                LoadError::new(LoadErrorKind::Section { what: "the cases cannot be read" })
+            })?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            tables,
+            meta,
+            digest: sections.compiled_digest,
+            bytes: bytes.len() as u64,
+            source: sections.source.map(<[u8]>::to_vec),
+            origins: OnceLock::new(),
+            cases,
+        })
+    }
+
+    /// The manifest's name.
+    pub fn name(&self) -> &str {
+        self.text(self.meta.name)
+    }
+
+    /// The manifest's revision.
+    pub fn revision(&self) -> u64 {
+        self.meta.revision
+    }
+
+    /// SHA-256 of the compiled section.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// SHA-256 of the compiled section, in lower-case hexadecimal.
+    pub fn digest_hex(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Length of the bundle's bytes.
+    pub fn bytes_len(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Limits on deciding.
+    pub fn limits(&self) -> &BundleLimits {
+        &self.meta.limits
+    }
+
+    /// Whether requests can be validated.
+    pub fn has_schema(&self) -> bool {
+        self.meta.flags & META_SCHEMA != 0
+    }
+
+    /// Static policies and template links together.
+    pub fn policy_count(&self) -> usize {
+        self.tables.policies.len()
+    }
+
+    /// Entities in the store, the schema's actions included.
+    pub fn entity_count(&self) -> usize {
+        self.meta.stored_entities as usize
+    }
+
+    /// All policies, in bundle order.
+    pub fn policies(&self) -> impl Iterator<Item = PolicyIx> + use<> {
+        (0u32..).map(PolicyIx).take(self.tables.policies.len())
+    }
+
+    /// A policy's id.
+    pub fn policy_id(&self, ix: PolicyIx) -> &str {
+        self.tables.policies.get(ix.index()).map_or("", |policy| self.text(policy.id))
+    }
+
+    /// Whether a policy is a forbid.
+    pub fn is_forbid(&self, ix: PolicyIx) -> bool {
+        self.tables.policies.get(ix.index()).is_some_and(|policy| policy.flags & POLICY_FORBID != 0)
+    }
+
+    /// Annotations of a policy that are obligations, as (key, value).
+    pub fn obligations(&self, ix: PolicyIx) -> impl Iterator<Item = (&str, &str)> + use<'_> {
+        let all = &self.tables.obligations;
+        let from = all.partition_point(|obligation| obligation.policy < ix.0);
+        let run = all
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(move |obligation| obligation.policy == ix.0);
+        run.map(|obligation| (self.text(obligation.key), self.text(obligation.value)))
+    }
+
+    /// Text and place of a policy, unless the source section was stripped.
+    pub fn policy_source(&self, ix: PolicyIx) -> Option<PolicySource<'_>> {
+        self.origins()?.policy(ix)
+    }
+
+    /// The cases that came with the bundle.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// How each policy will be found and run, as text for people.
+    pub fn listing(&self) -> String {
+        crate::listing::text(self)
+    }
+
+    /// What each part of the bundle takes.
+    pub fn sections(&self) -> Vec<SectionSize> {
+        let mut sizes = Vec::new();
+        self.tables.visit(|_, name, record_bytes, bytes| {
+            let (len, records) = (bytes.len() as u64, (bytes.len() / record_bytes) as u64);
+            sizes.push(SectionSize { name, bytes: len, records });
+        });
+        if let Some(source) = &self.source {
+            sizes.push(SectionSize { name: "source", bytes: source.len() as u64, records: 1 });
+        }
+        sizes
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    pub(crate) fn meta(&self) -> &MetaRec {
+        &self.meta
+    }
+
+    /// Where everything came from; `None` without a source section.
+    pub(crate) fn origins(&self) -> Option<&Origins> {
+        self.origins.get_or_init(|| origin::read(self.source.as_deref()?)).as_ref()
+    }
+
+    pub(crate) fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(span.of(&self.tables.texts)).unwrap_or("")
+    }
+}

@@ -1,0 +1,362 @@
+//! The decision: legs → candidates → conditions → answer. Readable in a sitting.
+//!
+//! One call sees one bundle. It knows no parser, does no I/O, takes no lock, allocates nothing after warm-up (save for
+//! the sentence about an invalid request), never panics, and its work is bounded by the bundle's limits. Each layer
+//! can only take authority away: without a bundle everything is denied; an invalid request is denied; a request is
+//! allowed only if every leg allows; a forbid wins; running out of steps denies. There is no decision cache.
+
+use std::sync::Arc;
+
+use crate::bundle::Bundle;
+use crate::candidates;
+use crate::eval::{self, Vars, Verdict};
+use crate::explain::Explanation;
+use crate::faults;
+use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
+use crate::prepare::{self, Prepared, Refusal};
+use crate::program::{
+    META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, POLICY_FORBID, Span, Tables, Val,
+};
+use crate::request::Request;
+use crate::scratch::{LegSpan, Scratch};
+use crate::validate;
+
+/// Answers requests from one bundle; without one it denies, with reason `no_bundle`.
+#[derive(Clone, Debug)]
+pub struct Decider {
+    bundle: Option<Arc<Bundle>>,
+}
+
+/// How to decide. There is no default: each caller says what it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecideOptions {
+    /// Check the request, and entities that come with it, against the bundle's schema, if it has one.
+    pub validate_request: bool,
+    /// Evaluate the scope of every policy instead of asking the index. For proof and comparison; slow.
+    pub all_policies: bool,
+}
+
+impl DecideOptions {
+    /// What every service wants: requests validated, index used.
+    pub const STANDARD: Self = Self { validate_request: true, all_policies: false };
+}
+
+/// How one leg came out.
+struct LegOutcome {
+    effect: Effect,
+    reason: Reason,
+}
+
+// === impl Decider ===
+
+impl Decider {
+    /// Decides from a bundle.
+    pub fn new(bundle: Arc<Bundle>) -> Self {
+        Self { bundle: Some(bundle) }
+    }
+
+    /// Denies everything, until there is a bundle.
+    pub fn no_bundle() -> Self {
+        Self { bundle: None }
+    }
+
+    /// The bundle that decides.
+    pub fn bundle(&self) -> Option<&Arc<Bundle>> {
+        self.bundle.as_ref()
+    }
+
+    /// Answers one request. The scratch is the caller's; keep one per thread.
+    pub fn decide_with<'s>(
+        &'s self,
+        scratch: &'s mut Scratch,
+        request: &Request<'_>,
+        options: &DecideOptions,
+    ) -> Answer<'s> {
+        scratch.reset();
+        let Some(bundle) = self.bundle.as_deref() else {
+            return answer(scratch, None, Effect::Deny, Reason::NoBundle, None);
+        };
+        let (tables, meta) = (bundle.tables(), bundle.meta());
+        match take_in(tables, meta, scratch, request, options) {
+            Ok(prepared) => legs(bundle, scratch, request, &prepared, options),
+            Err(refusal) => answer(scratch, Some(bundle), Effect::Deny, reason_of(refusal), None),
+        }
+    }
+
+    /// Answers one request and says why, in words and data. For people: it allocates and takes its time.
+    pub fn explain(
+        &self,
+        scratch: &mut Scratch,
+        request: &Request<'_>,
+        options: &DecideOptions,
+    ) -> Explanation {
+        crate::explain::explain(self, scratch, request, options)
+    }
+}
+
+/// Takes the request in and validates what is the same for all legs.
+pub(crate) fn take_in(
+    t: &Tables,
+    meta: &MetaRec,
+    s: &mut Scratch,
+    request: &Request<'_>,
+    options: &DecideOptions,
+) -> Result<Prepared, Refusal> {
+    let prepared = prepare::request(t, meta, s, request)?;
+    if validates(meta, options) {
+        validate::inline(t, s, request.entities)?;
+        // The principal's scope comes first, so that its message is the one shown when several things are wrong.
+        validate::scope(t, s, prepared.principal, prepared.action, prepared.resource)?;
+        validate::context(t, s, prepared.action, prepared.context)?;
+    }
+    Ok(prepared)
+}
+
+fn validates(meta: &MetaRec, options: &DecideOptions) -> bool {
+    options.validate_request && meta.flags & META_SCHEMA != 0
+}
+
+/// The principals of the legs, in order: principal, inner actors, subject.
+pub(crate) fn leg_roles(
+    meta: &MetaRec,
+    request: &Request<'_>,
+) -> impl Iterator<Item = LegRole> + use<> {
+    let actors = match meta.flags & META_ENDS_ONLY {
+        0 => u16::try_from(request.actors.len()).unwrap_or(u16::MAX),
+        _ => 0,
+    };
+    let subject = request.on_behalf_of.is_some().then_some(LegRole::Subject);
+    std::iter::once(LegRole::Principal).chain((0..actors).map(LegRole::Actor)).chain(subject)
+}
+
+/// The principal of a leg.
+pub(crate) fn leg_principal(
+    t: &Tables,
+    s: &mut Scratch,
+    request: &Request<'_>,
+    prepared: &Prepared,
+    role: LegRole,
+) -> Result<u32, Refusal> {
+    Ok(match role {
+        LegRole::Principal => prepared.principal,
+        LegRole::Subject => prepared.subject.ok_or(Refusal::Invalid)?,
+        LegRole::Actor(n) => {
+            let actor = request.actors.get(usize::from(n)).ok_or(Refusal::Invalid)?;
+            s.entity(t, actor.entity_type, actor.id)?
+        }
+    })
+}
+
+fn legs<'s>(
+    bundle: &'s Bundle,
+    s: &'s mut Scratch,
+    request: &Request<'_>,
+    prepared: &Prepared,
+    options: &DecideOptions,
+) -> Answer<'s> {
+    let (t, meta) = (bundle.tables(), bundle.meta());
+    let mut fuel = meta.limits.eval_steps_max;
+    let mut failed = None;
+    for (at, role) in (0u16..).zip(leg_roles(meta, request)) {
+        let (policies, errors) = (s.policies.len(), s.errors.len());
+        let outcome = match leg(t, meta, s, request, prepared, role, options, &mut fuel) {
+            Ok(outcome) => outcome,
+            Err(refusal) => LegOutcome { effect: Effect::Deny, reason: reason_of(refusal) },
+        };
+        if outcome.effect == Effect::Deny && failed.is_none() {
+            failed = Some((at, role, outcome.reason));
+        }
+        let span = LegSpan {
+            role,
+            effect: outcome.effect,
+            reason: outcome.reason,
+            policies: since(policies, s.policies.len()),
+            errors: since(errors, s.errors.len()),
+        };
+        s.legs.push(span);
+    }
+    match failed {
+        None => answer(s, Some(bundle), Effect::Allow, Reason::Permitted, None),
+        Some((at, LegRole::Principal, reason)) => {
+            answer(s, Some(bundle), Effect::Deny, reason, Some(at))
+        }
+        Some((at, _, _)) => {
+            answer(s, Some(bundle), Effect::Deny, Reason::DelegatorNotPermitted, Some(at))
+        }
+    }
+}
+
+/// One evaluation: Cedar's rule over the policies whose scope matches.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all of it is what one leg sees, and none of it belongs together"
+)]
+fn leg(
+    t: &Tables,
+    meta: &MetaRec,
+    s: &mut Scratch,
+    request: &Request<'_>,
+    prepared: &Prepared,
+    role: LegRole,
+    options: &DecideOptions,
+    fuel: &mut u64,
+) -> Result<LegOutcome, Refusal> {
+    let principal = leg_principal(t, s, request, prepared, role)?;
+    if role != LegRole::Principal && validates(meta, options) {
+        validate::scope(t, s, principal, prepared.action, prepared.resource)?;
+    }
+    let (action, resource) = (prepared.action, prepared.resource);
+    match options.all_policies {
+        false => candidates::collect(t, s, principal, action, resource),
+        true => candidates::collect_all(t, s, principal, action, resource),
+    }
+    let vars = Vars {
+        vals: [
+            Val::entity(principal),
+            Val::entity(action),
+            Val::entity(resource),
+            prepared.context,
+        ],
+    };
+    let (permits_from, errors_from) = (s.policies.len(), s.errors.len());
+    s.forbids.clear();
+    let mut forbid_failed = false;
+    let candidates = std::mem::take(&mut s.candidates);
+    let mut out_of_steps = false;
+    for ix in &candidates {
+        let Some(policy) = t.policies.get(ix.index()) else { continue };
+        let is_forbid = policy.flags & POLICY_FORBID != 0;
+        let verdict = match eval::spend(fuel, 1) {
+            Ok(()) => eval::condition(t, s, &vars, policy.ops.of(&t.ops), fuel),
+            Err(limit) => Verdict::Failed(limit),
+        };
+        match verdict {
+            Verdict::Satisfied if is_forbid => s.forbids.push(*ix),
+            Verdict::Satisfied => s.policies.push(*ix),
+            Verdict::Unsatisfied => {}
+            Verdict::Failed(ErrorKind::Limit) => {
+                s.errors.push((*ix, ErrorKind::Limit));
+                out_of_steps = true;
+                break;
+            }
+            Verdict::Failed(_) if faults::ERRORS_DROPPED.is_on() => {}
+            Verdict::Failed(kind) => {
+                s.errors.push((*ix, kind));
+                forbid_failed |= is_forbid;
+            }
+        }
+    }
+    s.candidates = candidates;
+    if let Some(errors) = s.errors.get_mut(errors_from..) {
+        errors.sort_unstable_by_key(|(ix, _)| *ix);
+    }
+    let permitted = s.policies.len() > permits_from;
+    let fail_closed = meta.flags & META_SKIP_FORBID_ERRORS == 0;
+    let (effect, reason) = if out_of_steps {
+        (Effect::Deny, Reason::Limit)
+    } else if !s.forbids.is_empty() && !(permitted && faults::FORBID_LOSES.is_on()) {
+        (Effect::Deny, Reason::Forbidden)
+    } else if forbid_failed && fail_closed {
+        (Effect::Deny, Reason::PolicyError)
+    } else if permitted {
+        (Effect::Allow, Reason::Permitted)
+    } else {
+        (Effect::Deny, Reason::NotPermitted)
+    };
+    if effect == Effect::Deny {
+        // Permits determine nothing of a denial; satisfied forbids do.
+        s.policies.truncate(permits_from);
+        if reason == Reason::Forbidden {
+            s.policies.extend_from_slice(&s.forbids);
+        }
+    }
+    if let Some(policies) = s.policies.get_mut(permits_from..) {
+        policies.sort_unstable();
+    }
+    if reason == Reason::Limit && s.message.is_empty() {
+        s.message.push_str("the request took more steps than the bundle's eval_steps_max");
+    }
+    Ok(LegOutcome { effect, reason })
+}
+
+/// Puts the answer together: of all legs when allowed, of the failed leg when denied; errors of all legs.
+fn answer<'s>(
+    s: &'s mut Scratch,
+    bundle: Option<&'s Bundle>,
+    effect: Effect,
+    reason: Reason,
+    failed_leg: Option<u16>,
+) -> Answer<'s> {
+    let (policies_len, errors_len) = (s.policies.len(), s.errors.len());
+    let several = s.legs.len() > 1;
+    if several {
+        if effect == Effect::Allow {
+            s.policies.extend_from_within(..policies_len);
+            sort_and_dedup(&mut s.policies, policies_len);
+        }
+        s.errors.extend_from_within(..errors_len);
+        sort_and_dedup(&mut s.errors, errors_len);
+    }
+    let s = &*s;
+    let failed = failed_leg.and_then(|at| s.legs.get(usize::from(at)));
+    let policies = match failed {
+        Some(leg) => leg.policies.of(&s.policies),
+        None if several => s.policies.get(policies_len..).unwrap_or_default(),
+        None => &s.policies,
+    };
+    let errors = if several { s.errors.get(errors_len..).unwrap_or_default() } else { &s.errors };
+    let message = match s.message.as_str() {
+        "" if reason == Reason::NoBundle => "no usable bundle is loaded",
+        "" if reason == Reason::Limit => "the request is larger than the bundle's limits allow",
+        message => message,
+    };
+    Answer {
+        effect,
+        reason,
+        bundle,
+        policies,
+        errors,
+        all_policies: &s.policies,
+        all_errors: &s.errors,
+        legs: &s.legs,
+        failed_leg,
+        message,
+    }
+}
+
+fn reason_of(refusal: Refusal) -> Reason {
+    match refusal {
+        Refusal::Invalid => Reason::InvalidRequest,
+        Refusal::Limit => Reason::Limit,
+    }
+}
+
+fn since(from: usize, to: usize) -> Span {
+    let start = u32::try_from(from).unwrap_or(u32::MAX);
+    Span { start, len: u32::try_from(to).unwrap_or(u32::MAX).saturating_sub(start) }
+}
+
+/// Sorts what stands from `from` on and drops repetitions there.
+fn sort_and_dedup<T: Ord + Copy>(items: &mut Vec<T>, from: usize) {
+    if let Some(run) = items.get_mut(from..) {
+        run.sort_unstable();
+    }
+    let (mut at, mut last) = (0, None);
+    items.retain(|item| {
+        at += 1;
+        at <= from || last.replace(*item) != Some(*item)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sort_and_dedup;
+    use crate::ids::PolicyIx;
+
+    #[test]
+    fn only_the_tail_is_sorted_and_deduplicated() {
+        let mut items = [9, 3, 3, 2, 3, 1, 1].map(PolicyIx).to_vec();
+        sort_and_dedup(&mut items, 2);
+        assert_eq!(items, [9, 3, 1, 2, 3].map(PolicyIx));
+    }
+}

@@ -1,0 +1,395 @@
+//! *Is this policy's condition satisfied?* One loop over flat instructions, no recursion, no allocation after warm-up.
+//!
+//! Values live on a stack in the caller's scratch; what a condition builds (sets, records) lives there until the
+//! condition is done. Every error is Cedar's: same operands, same order, same short circuits. Each instruction costs
+//! a step, and so does every element that a set operation, a comparison or `like` walks over; running out is its own
+//! verdict and never means satisfied. This module refuses to know about scopes, effects and legs.
+
+use crate::ids::NONE;
+use crate::op;
+use crate::outcome::ErrorKind;
+use crate::program::{
+    Op, Span, TAG_BOOL, TAG_DATETIME, TAG_DURATION, TAG_ENTITY, TAG_LONG, TAG_RECORD, TAG_SET,
+    TAG_STRING, Tables, Val,
+};
+use crate::scratch::Scratch;
+use crate::{call, faults, like, scope};
+
+/// The variables of one leg.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vars {
+    /// Principal, action, resource, context.
+    pub(crate) vals: [Val; 4],
+}
+
+/// How the evaluation of a condition ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Satisfied,
+    Unsatisfied,
+    Failed(ErrorKind),
+}
+
+/// Runs a policy's condition. `fuel` is what is left of the request's steps.
+#[inline]
+pub(crate) fn condition(
+    t: &Tables,
+    s: &mut Scratch,
+    vars: &Vars,
+    ops: &[Op],
+    fuel: &mut u64,
+) -> Verdict {
+    if ops.is_empty() {
+        return Verdict::Satisfied;
+    }
+    if !faults::STACK_LEFTOVER.is_on() {
+        s.stack.clear();
+    }
+    let marks = (s.vals.len(), s.shapes.len(), s.shape_keys.len(), s.ip6.len());
+    let verdict = match run(t, s, vars, ops, fuel) {
+        Ok(satisfied) => match satisfied {
+            true => Verdict::Satisfied,
+            false => Verdict::Unsatisfied,
+        },
+        Err(kind) => Verdict::Failed(kind),
+    };
+    s.vals.truncate(marks.0);
+    s.shapes.truncate(marks.1);
+    s.shape_keys.truncate(marks.2);
+    s.ip6.truncate(marks.3);
+    verdict
+}
+
+/// Runs instructions and gives the value they leave: for explanations, which look at parts of a condition.
+pub(crate) fn value(
+    t: &Tables,
+    s: &mut Scratch,
+    vars: &Vars,
+    ops: &[Op],
+    fuel: &mut u64,
+) -> Result<Val, ErrorKind> {
+    s.stack.clear();
+    run(t, s, vars, ops, fuel)?;
+    s.stack.pop().ok_or(ErrorKind::Type)
+}
+
+fn run(
+    t: &Tables,
+    s: &mut Scratch,
+    vars: &Vars,
+    ops: &[Op],
+    fuel: &mut u64,
+) -> Result<bool, ErrorKind> {
+    let mut at = 0;
+    while let Some(op) = ops.get(at) {
+        at += 1;
+        spend(fuel, 1)?;
+        match op.code {
+            op::CONST => s.stack.push(t.vals.get(op.c as usize).copied().unwrap_or(Val::NONE)),
+            op::VAR => s.stack.push(vars.vals.get(usize::from(op.a)).copied().unwrap_or(Val::NONE)),
+            op::ATTR => {
+                let of = pop(s)?;
+                let val = attribute(t, s, of, op.c)?;
+                s.stack.push(val);
+            }
+            op::HAS => {
+                let of = pop(s)?;
+                let has = field(t, s, of, op.c)?.is_some();
+                let missing = faults::HAS_ERRS_NOT.is_on()
+                    && of.tag == TAG_ENTITY
+                    && s.entity_data(t, of.low()).is_none();
+                s.stack.push(Val::bool(has || missing));
+            }
+            op::HAS_PATH => {
+                let of = pop(s)?;
+                let has = has_path(t, s, of, Span { start: op.c, len: op.b.into() })?;
+                s.stack.push(Val::bool(has));
+            }
+            op::AND => match top_bool(s)? {
+                true => _ = s.stack.pop(),
+                false => at += op.c as usize,
+            },
+            op::OR => match top_bool(s)? {
+                false => _ = s.stack.pop(),
+                true => at += op.c as usize,
+            },
+            op::BRANCH => {
+                if !pop_bool(s)? {
+                    at += op.c as usize;
+                }
+            }
+            op::JUMP => at += op.c as usize,
+            op::BOOL => {
+                if !faults::AND_SKIPS_TYPE.is_on() {
+                    top_bool(s)?;
+                }
+            }
+            op::REQUIRE => {
+                if !pop_bool(s)? {
+                    return Ok(false);
+                }
+            }
+            op::NOT => {
+                let value = pop_bool(s)?;
+                s.stack.push(Val::bool(!value));
+            }
+            op::NEG => {
+                let value = pop_long(s)?.checked_neg().ok_or(ErrorKind::Overflow)?;
+                s.stack.push(Val::long(value));
+            }
+            op::IS_EMPTY => {
+                let set = pop(s)?;
+                expect(set, TAG_SET)?;
+                s.stack.push(Val::bool(set.aux == 0));
+            }
+            op::LIKE => {
+                let text = pop(s)?;
+                expect(text, TAG_STRING)?;
+                let matches = matches(t, s, text.low(), op.c, fuel)?;
+                s.stack.push(Val::bool(matches));
+            }
+            op::IS => {
+                let entity = pop(s)?;
+                expect(entity, TAG_ENTITY)?;
+                let is = s.entity_type(t, entity.low()) == op.c && op.c != NONE;
+                s.stack.push(Val::bool(is));
+            }
+            op::SET => {
+                spend(fuel, u64::from(op.c))?;
+                let mark = s.stack.len().checked_sub(op.c as usize).ok_or(ErrorKind::Type)?;
+                let set = s.set_from_stack(t, mark).map_err(|_| ErrorKind::Limit)?;
+                s.stack.push(set);
+            }
+            op::RECORD => {
+                let record = record(t, s, op.c, fuel)?;
+                s.stack.push(record);
+            }
+            op::CALL => {
+                let result = call::function(t, s, op.a)?;
+                s.stack.push(result);
+            }
+            op::FAIL => return Err(kind_of(op.a)),
+            op::FAULT => return Err(ErrorKind::Limit),
+            code => {
+                let (right, left) = (pop(s)?, pop(s)?);
+                let result = binary(t, s, code, left, right, fuel)?;
+                s.stack.push(result);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Operators of two operands that are both evaluated first.
+fn binary(
+    t: &Tables,
+    s: &Scratch,
+    code: u8,
+    left: Val,
+    right: Val,
+    fuel: &mut u64,
+) -> Result<Val, ErrorKind> {
+    let values = s.values(t);
+    let result = match code {
+        op::EQ => {
+            spend(fuel, values.weight(left))?;
+            if faults::SET_KEEPS_DUPLICATES.is_on() && left.tag == TAG_SET {
+                return Ok(Val::bool(left == right));
+            }
+            values.equal(left, right)
+        }
+        op::LESS | op::LESS_EQ => {
+            let comparable =
+                left.tag == right.tag && matches!(left.tag, TAG_LONG | TAG_DATETIME | TAG_DURATION);
+            if !comparable {
+                return Err(ErrorKind::Type);
+            }
+            let (left, right) = (left.as_i64(), right.as_i64());
+            left < right
+                || (code == op::LESS_EQ && left == right && !faults::LESS_FOR_LESS_EQUAL.is_on())
+        }
+        op::ADD | op::SUB | op::MUL => {
+            expect(left, TAG_LONG)?;
+            expect(right, TAG_LONG)?;
+            let (left, right) = (left.as_i64(), right.as_i64());
+            if code == op::ADD && faults::OVERFLOW_WRAPS.is_on() {
+                return Ok(Val::long(left.wrapping_add(right)));
+            }
+            let result = match code {
+                op::ADD => left.checked_add(right),
+                op::SUB => left.checked_sub(right),
+                _ => left.checked_mul(right),
+            };
+            return result.map(Val::long).ok_or(ErrorKind::Overflow);
+        }
+        op::IN => {
+            expect(left, TAG_ENTITY)?;
+            match right.tag {
+                TAG_ENTITY => scope::is_in(t, s, left.low(), right.low()),
+                TAG_SET => {
+                    let elements = values.elements(right);
+                    spend(fuel, elements.len() as u64)?;
+                    if elements.iter().any(|element| element.tag != TAG_ENTITY) {
+                        return Err(ErrorKind::Type);
+                    }
+                    elements.iter().any(|element| scope::is_in(t, s, left.low(), element.low()))
+                }
+                _ => return Err(ErrorKind::Type),
+            }
+        }
+        op::CONTAINS => {
+            expect(left, TAG_SET)?;
+            let elements = values.elements(left);
+            spend(fuel, (elements.len() as u64).min(8) + values.weight(right))?;
+            values.contains(elements, right)
+        }
+        op::CONTAINS_ALL | op::CONTAINS_ANY => {
+            expect(left, TAG_SET)?;
+            expect(right, TAG_SET)?;
+            let (left, right) = (values.elements(left), values.elements(right));
+            spend(fuel, left.len() as u64 + right.len() as u64)?;
+            match code == op::CONTAINS_ALL || faults::CONTAINS_ANY_IS_ALL.is_on() {
+                true => right.iter().all(|element| values.contains(left, *element)),
+                false => right.iter().any(|element| values.contains(left, *element)),
+            }
+        }
+        op::GET_TAG | op::HAS_TAG => {
+            expect(left, TAG_ENTITY)?;
+            expect(right, TAG_STRING)?;
+            let Some(data) = s.entity_data(t, left.low()) else {
+                return if code == op::GET_TAG {
+                    Err(ErrorKind::EntityMissing)
+                } else {
+                    Ok(Val::bool(false))
+                };
+            };
+            let tag = match faults::TAG_AS_ATTRIBUTE.is_on() {
+                true => values.field(data.shape, data.attrs, right.low()),
+                false => values.field(data.tag_shape, data.tags, right.low()),
+            };
+            match code {
+                op::GET_TAG => return tag.ok_or(ErrorKind::TagMissing),
+                _ => tag.is_some(),
+            }
+        }
+        _ => return Err(ErrorKind::Limit),
+    };
+    Ok(Val::bool(result))
+}
+
+fn attribute(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<Val, ErrorKind> {
+    match field(t, s, of, key)? {
+        Some(val) => Ok(val),
+        None if of.tag == TAG_ENTITY
+            && s.entity_data(t, of.low()).is_none()
+            && !faults::MISSING_ENTITY_EMPTY.is_on() =>
+        {
+            Err(ErrorKind::EntityMissing)
+        }
+        None => Err(ErrorKind::AttributeMissing),
+    }
+}
+
+/// The attribute of a record or entity, if it has it; an error for anything else.
+#[inline]
+fn field(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<Option<Val>, ErrorKind> {
+    match of.tag {
+        TAG_RECORD => Ok(s.values(t).field(of.aux, of.low(), key)),
+        TAG_ENTITY => {
+            if let Some(val) = s.override_of(of.low(), key) {
+                return Ok(Some(val));
+            }
+            let Some(data) = s.entity_data(t, of.low()) else { return Ok(None) };
+            Ok(s.values(t).field(data.shape, data.attrs, key))
+        }
+        _ => Err(ErrorKind::Type),
+    }
+}
+
+/// `has a.b.c`: as `has a && .a has b && .a.b has c`.
+fn has_path(t: &Tables, s: &Scratch, of: Val, path: Span) -> Result<bool, ErrorKind> {
+    let mut current = of;
+    for key in path.of(&t.paths) {
+        match field(t, s, current, *key)? {
+            Some(next) => current = next,
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+fn matches(
+    t: &Tables,
+    s: &Scratch,
+    symbol: u32,
+    pattern: u32,
+    fuel: &mut u64,
+) -> Result<bool, ErrorKind> {
+    let text = s.symbol_text(t, symbol);
+    // 16 bytes a step: about what one instruction costs.
+    spend(fuel, text.len() as u64 / 16)?;
+    let Ok(text) = std::str::from_utf8(text) else { return Err(ErrorKind::Type) };
+    let pieces = t.patterns.get(pattern as usize).map_or(Span::EMPTY, |record| record.pieces);
+    let pieces = pieces
+        .of(&t.pieces)
+        .iter()
+        .map(|piece| std::str::from_utf8(piece.of(&t.pattern_text)).unwrap_or(""));
+    Ok(like::matches(pieces, text))
+}
+
+fn record(t: &Tables, s: &mut Scratch, shape: u32, fuel: &mut u64) -> Result<Val, ErrorKind> {
+    let len = s.values(t).keys(shape).len();
+    spend(fuel, len as u64)?;
+    let mark = s.stack.len().checked_sub(len).ok_or(ErrorKind::Type)?;
+    let start = u32::try_from(t.vals.len() + s.vals.len()).map_err(|_| ErrorKind::Limit)?;
+    s.vals.extend(s.stack.drain(mark..));
+    Ok(Val::record(shape, start))
+}
+
+// === small steps ===
+
+#[inline]
+pub(crate) fn spend(fuel: &mut u64, steps: u64) -> Result<(), ErrorKind> {
+    *fuel = fuel.checked_sub(steps).ok_or(ErrorKind::Limit)?;
+    Ok(())
+}
+
+#[inline]
+pub(crate) fn pop(s: &mut Scratch) -> Result<Val, ErrorKind> {
+    s.stack.pop().ok_or(ErrorKind::Type)
+}
+
+#[inline]
+pub(crate) fn expect(val: Val, tag: u32) -> Result<(), ErrorKind> {
+    if val.tag == tag { Ok(()) } else { Err(ErrorKind::Type) }
+}
+
+#[inline]
+fn pop_bool(s: &mut Scratch) -> Result<bool, ErrorKind> {
+    let val = pop(s)?;
+    expect(val, TAG_BOOL)?;
+    Ok(val.bits != 0)
+}
+
+#[inline]
+fn top_bool(s: &Scratch) -> Result<bool, ErrorKind> {
+    match s.stack.last() {
+        Some(val) if val.tag == TAG_BOOL => Ok(val.bits != 0),
+        _ => Err(ErrorKind::Type),
+    }
+}
+
+#[inline]
+fn pop_long(s: &mut Scratch) -> Result<i64, ErrorKind> {
+    let val = pop(s)?;
+    expect(val, TAG_LONG)?;
+    Ok(val.as_i64())
+}
+
+/// Error kinds that the compiler can foresee, as operands of `FAIL`.
+pub(crate) const FAIL_KINDS: &[ErrorKind] =
+    &[ErrorKind::Type, ErrorKind::Extension, ErrorKind::Arity];
+
+fn kind_of(a: u8) -> ErrorKind {
+    FAIL_KINDS.get(usize::from(a)).copied().unwrap_or(ErrorKind::Type)
+}

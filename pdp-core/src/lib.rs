@@ -1,0 +1,101 @@
+//! Cedar policies compiled into an indexed bundle, and the engine that decides from it.
+//!
+//! Two halves meet in a bundle's bytes. The compile half (feature `compile`, on by default) reads policies, schema and
+//! entities, checks them and writes a bundle. The decide half loads one and answers requests, without parser, I/O,
+//! lock or, after warm-up, allocation.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use pdp_core::{Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Notation, Request, Scratch, Source, Uid};
+//!
+//! let source = Source::loose(&Loose {
+//!     policies: Notation::Cedar(r#"permit(principal, action == Action::"read", resource in Folder::"public");"#),
+//!     schema: None,
+//!     entities: r#"[{"uid": {"type": "Doc", "id": "a"}, "attrs": {}, "parents": [{"type": "Folder", "id": "public"}]}]"#,
+//!     links: None,
+//! })?;
+//! let bytes = pdp_core::compile(&source, &CompileOptions::STANDARD)?;
+//! let decider = Decider::new(Arc::new(Bundle::load(&bytes, &LoadLimits::STANDARD)?));
+//!
+//! let mut scratch = Scratch::new();
+//! let request = Request::new(Uid::new("User", "alice"), Uid::new("Action", "read"), Uid::new("Doc", "a"), &[]);
+//! let answer = decider.decide_with(&mut scratch, &request, &DecideOptions::STANDARD);
+//! assert!(answer.is_allowed());
+//! assert_eq!(answer.policies().collect::<Vec<_>>(), ["policy0"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Should you use this crate? If your program decides in its own process, yes. If it asks a sidecar, use `pdp-grpc`'s
+//! client; if you write policies, use the `pdp` tool.
+
+// In the order in which a request meets them.
+mod call;
+mod candidates;
+mod decide;
+mod error;
+mod eval;
+mod ext;
+mod faults;
+mod hash;
+mod ids;
+mod like;
+mod limits;
+mod live;
+mod lookup;
+mod op;
+mod outcome;
+mod prepare;
+mod program;
+mod request;
+mod scope;
+mod scratch;
+mod validate;
+mod values;
+
+mod bundle;
+mod cases;
+mod explain;
+mod format;
+pub mod json;
+mod listing;
+mod origin;
+mod read;
+mod verify;
+
+#[cfg(feature = "compile")]
+mod codes;
+#[cfg(feature = "compile")]
+mod compile;
+#[cfg(feature = "compile")]
+mod source;
+#[cfg(feature = "compile")]
+mod write;
+
+pub use bundle::{Bundle, PolicySource, SectionSize};
+pub use cases::{Case, CaseResult, run_cases};
+pub use decide::{DecideOptions, Decider};
+pub use error::LoadError;
+pub use explain::{Explanation, LegExplanation, NearMiss, PolicyNote};
+pub use ext::{Datetime, Decimal, Duration, ExtError, IpNet};
+pub use ids::PolicyIx;
+pub use limits::{BundleLimits, LoadLimits, RequestLimits};
+pub use live::Live;
+pub use outcome::{
+    Answer, BundleName, Effect, ErrorKind, Leg, LegRole, Obligation, OwnedAnswer, OwnedLeg, Permit,
+    Reason,
+};
+pub use request::{InlineEntity, Request, Uid, Value};
+pub use scratch::Scratch;
+
+#[cfg(feature = "compile")]
+pub use codes::{CODES, Diagnostic, Report, Severity};
+#[cfg(feature = "compile")]
+pub use compile::{CompileOptions, compile};
+#[cfg(feature = "compile")]
+pub use source::{Loose, Notation, Source};
+
+/// Hand-made faults, for tests that prove the tests.
+#[cfg(feature = "faults")]
+pub mod fault {
+    pub use crate::faults::{ALL, switch};
+}

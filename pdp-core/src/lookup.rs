@@ -1,0 +1,82 @@
+//! Names to ids: is this string, type or entity one that the bundle knows?
+//!
+//! One probe of a stored hash table each; a miss costs at most the longest run of taken slots, which the builder
+//! keeps short. Not for enumeration, and not for names of the request (`scratch` keeps those).
+
+use crate::hash;
+use crate::ids::NONE;
+use crate::program::{Slot, Span, Tables};
+
+/// The symbol of a string.
+#[inline]
+pub(crate) fn symbol(t: &Tables, text: &[u8]) -> Option<u32> {
+    find(&t.symbol_slots, hash::bytes(text), |ix| symbol_text(t, ix) == text)
+}
+
+/// The bytes of a symbol of the bundle.
+#[inline]
+pub(crate) fn symbol_text(t: &Tables, symbol: u32) -> &[u8] {
+    let start = match symbol.checked_sub(1) {
+        Some(before) => t.symbol_ends.get(before as usize).copied().unwrap_or(0),
+        None => 0,
+    };
+    let end = t.symbol_ends.get(symbol as usize).copied().unwrap_or(start);
+    t.symbol_text.get(start as usize..end as usize).unwrap_or_default()
+}
+
+/// The entity type of a name.
+#[inline]
+pub(crate) fn entity_type(t: &Tables, name: &[u8]) -> Option<u32> {
+    find(&t.type_slots, hash::bytes(name), |ix| {
+        t.types.get(ix as usize).is_some_and(|ty| symbol_text(t, ty.name) == name)
+    })
+}
+
+/// The entity of a type and an id.
+#[inline]
+pub(crate) fn entity(t: &Tables, entity_type: u32, id: &[u8]) -> Option<u32> {
+    find(&t.entity_slots, hash::uid(entity_type, id), |ix| {
+        t.entities
+            .get(ix as usize)
+            .is_some_and(|e| e.entity_type == entity_type && e.id.of(&t.entity_text) == id)
+    })
+}
+
+/// The row of a pair of keys.
+#[inline]
+pub(crate) fn row(t: &Tables, action_key: u32, principal_key: u32) -> Option<u32> {
+    find(&t.row_slots, hash::pair(action_key, principal_key), |ix| {
+        t.rows
+            .get(ix as usize)
+            .is_some_and(|row| row.action_key == action_key && row.principal_key == principal_key)
+    })
+}
+
+/// The policies of a cell of a row.
+#[inline]
+pub(crate) fn cell(t: &Tables, row: u32, resource_key: u32) -> Option<Span> {
+    let ix = find(&t.cell_slots, hash::pair(row, resource_key), |ix| {
+        t.cells
+            .get(ix as usize)
+            .is_some_and(|cell| cell.row == row && cell.resource_key == resource_key)
+    })?;
+    t.cells.get(ix as usize).map(|cell| cell.policies)
+}
+
+#[inline]
+fn find(slots: &[Slot], hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    let mask = slots.len().checked_sub(1)?;
+    let mut at = hash as usize & mask;
+    // `verify` demands a free slot in every table; the bound only keeps a lie from becoming a loop.
+    for _ in 0..slots.len() {
+        let slot = slots.get(at)?;
+        if slot.ix == NONE {
+            return None;
+        }
+        if slot.hash == hash && is(slot.ix) {
+            return Some(slot.ix);
+        }
+        at = (at + 1) & mask;
+    }
+    None
+}

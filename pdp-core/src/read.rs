@@ -1,0 +1,196 @@
+//! From bytes to sections and tables: verify, then copy. Never panics, never allocates what the bytes do not hold.
+
+use crate::error::{LoadError, LoadErrorKind};
+use crate::format::{
+    CODEC_FLAT, CODEC_JSON, ENTRY_BYTES, HEADER_BYTES, MAGIC, MAJOR, SECTION_ALIGN, SECTION_CASES,
+    SECTION_COMPILED, SECTION_SOURCE, SECTIONS_MAX, TABLE_ALIGN, TABLE_ENTRY_BYTES, align_up,
+    digest,
+};
+use crate::limits::LoadLimits;
+use crate::program::Tables;
+
+/// The verified sections of a bundle.
+#[derive(Debug)]
+pub(crate) struct Sections<'b> {
+    pub(crate) compiled: &'b [u8],
+    pub(crate) compiled_digest: [u8; 32],
+    pub(crate) source: Option<&'b [u8]>,
+    pub(crate) cases: Option<&'b [u8]>,
+}
+
+/// Checks the container and hands out its sections.
+pub(crate) fn sections<'b>(
+    bytes: &'b [u8],
+    limits: &LoadLimits,
+) -> Result<Sections<'b>, LoadError> {
+    let err = LoadError::new;
+    let actual = bytes.len() as u64;
+    if actual > limits.bundle_bytes_max {
+        return Err(err(LoadErrorKind::TooLarge {
+            bytes: actual,
+            bundle_bytes_max: limits.bundle_bytes_max,
+        }));
+    }
+    if bytes.get(..4).is_some_and(|magic| magic != MAGIC) {
+        return Err(err(LoadErrorKind::NotABundle));
+    }
+    let Some((header, _)) = bytes.split_at_checked(HEADER_BYTES) else {
+        return Err(err(LoadErrorKind::TooShort { bytes: actual }));
+    };
+    let major = u16_at(header, 4);
+    if major != MAJOR {
+        return Err(err(LoadErrorKind::Version { major, supported: MAJOR }));
+    }
+    let stated = u64_at(header, 16);
+    if stated != actual {
+        return Err(err(LoadErrorKind::Length { stated, actual }));
+    }
+    let count = u32_at(header, 12) as usize;
+    if u32_at(header, 8) as usize != HEADER_BYTES || u64_at(header, 24) != 0 || count > SECTIONS_MAX
+    {
+        return Err(err(LoadErrorKind::Section { what: "the header holds impossible values" }));
+    }
+    let table_end = HEADER_BYTES + count * ENTRY_BYTES;
+    let (Some(table), Some(plain), Some(sum)) =
+        (bytes.get(HEADER_BYTES..table_end), header.get(..32), header.get(32..64))
+    else {
+        return Err(err(LoadErrorKind::TooShort { bytes: actual }));
+    };
+    if digest(&[plain, table]) != sum {
+        return Err(err(LoadErrorKind::Digest { what: "the header and section table" }));
+    }
+    let mut found = Found::default();
+    let mut end = table_end;
+    let mut last_id = 0;
+    for entry in table.chunks_exact(ENTRY_BYTES) {
+        let id = u32_at(entry, 0);
+        if id <= last_id || u64_at(entry, 24) != 0 {
+            return Err(err(LoadErrorKind::Section { what: "the section table is out of order" }));
+        }
+        last_id = id;
+        let section = section(bytes, entry, &mut end)?;
+        found.take(id, u32_at(entry, 4), section, entry)?;
+    }
+    if end as u64 != actual {
+        return Err(err(LoadErrorKind::Section { what: "bytes follow the last section" }));
+    }
+    let (compiled, compiled_digest) = found
+        .compiled
+        .ok_or(err(LoadErrorKind::Section { what: "there is no compiled section" }))?;
+    Ok(Sections { compiled, compiled_digest, source: found.source, cases: found.cases })
+}
+
+#[derive(Default)]
+struct Found<'b> {
+    compiled: Option<(&'b [u8], [u8; 32])>,
+    source: Option<&'b [u8]>,
+    cases: Option<&'b [u8]>,
+}
+
+impl<'b> Found<'b> {
+    fn take(
+        &mut self,
+        id: u32,
+        codec: u32,
+        section: &'b [u8],
+        entry: &[u8],
+    ) -> Result<(), LoadError> {
+        match (id, codec) {
+            (SECTION_COMPILED, CODEC_FLAT) => {
+                let mut sum = [0; 32];
+                sum.copy_from_slice(entry.get(32..64).unwrap_or(&[0; 32]));
+                self.compiled = Some((section, sum));
+            }
+            (SECTION_SOURCE, CODEC_JSON) => self.source = Some(section),
+            (SECTION_CASES, CODEC_JSON) => self.cases = Some(section),
+            _ => {
+                return Err(LoadError::new(LoadErrorKind::Section {
+                    what: "a section or codec is unknown",
+                }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a section, which must follow `end` directly; moves `end` behind it.
+fn section<'b>(bytes: &'b [u8], entry: &[u8], end: &mut usize) -> Result<&'b [u8], LoadError> {
+    let misplaced =
+        || LoadError::new(LoadErrorKind::Section { what: "a section is not where it must be" });
+    let offset = usize::try_from(u64_at(entry, 8)).map_err(|_| misplaced())?;
+    let length = usize::try_from(u64_at(entry, 16)).map_err(|_| misplaced())?;
+    if align_up(*end, SECTION_ALIGN) != Some(offset) {
+        return Err(misplaced());
+    }
+    let padding = bytes.get(*end..offset).ok_or_else(misplaced)?;
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err(LoadError::new(LoadErrorKind::Section {
+            what: "bytes between sections are not zero",
+        }));
+    }
+    *end = offset.checked_add(length).ok_or_else(misplaced)?;
+    let section = bytes.get(offset..*end).ok_or_else(misplaced)?;
+    if entry.get(32..64) != Some(&digest(&[section])[..]) {
+        return Err(LoadError::new(LoadErrorKind::Digest { what: "a section" }));
+    }
+    Ok(section)
+}
+
+/// Copies the tables out of the compiled section. What they say is not checked here.
+pub(crate) fn tables(section: &[u8]) -> Result<Tables, LoadError> {
+    if cfg!(target_endian = "big") {
+        return Err(LoadError::new(LoadErrorKind::Host));
+    }
+    let malformed = |what| LoadError::new(LoadErrorKind::Section { what });
+    let count = section.get(..4).map_or(0, |bytes| u32_at(bytes, 0)) as usize;
+    let mut tables = Tables::default();
+    let mut expected = Vec::new();
+    tables.visit(|id, name, record_bytes, _| expected.push((id, name, record_bytes)));
+    if count != expected.len() || section.get(4..8) != Some(&[0; 4]) {
+        return Err(malformed("the compiled section does not list the tables of this format"));
+    }
+    let directory_end = 8 + count * TABLE_ENTRY_BYTES;
+    let directory =
+        section.get(8..directory_end).ok_or_else(|| malformed("the table directory is cut off"))?;
+    let mut end = directory_end;
+    for (entry, (id, name, record_bytes)) in directory.chunks_exact(TABLE_ENTRY_BYTES).zip(expected)
+    {
+        if u32_at(entry, 0) != id || u32_at(entry, 4) as usize != record_bytes {
+            return Err(LoadError::table(name, "its id or record size is not that of this format"));
+        }
+        let cut_off = || LoadError::table(name, "it is not where it must be, or cut off");
+        let offset = usize::try_from(u64_at(entry, 8)).map_err(|_| cut_off())?;
+        let records = usize::try_from(u64_at(entry, 16)).map_err(|_| cut_off())?;
+        if align_up(end, TABLE_ALIGN) != Some(offset) {
+            return Err(cut_off());
+        }
+        let padding = section.get(end..offset).ok_or_else(cut_off)?;
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(LoadError::table(name, "bytes before it are not zero"));
+        }
+        end = records
+            .checked_mul(record_bytes)
+            .and_then(|bytes| bytes.checked_add(offset))
+            .ok_or_else(cut_off)?;
+        let bytes = section.get(offset..end).ok_or_else(cut_off)?;
+        if !tables.fill(id, record_bytes, bytes) {
+            return Err(LoadError::table(name, "there is no memory for it"));
+        }
+    }
+    if end != section.len() {
+        return Err(malformed("bytes follow the last table"));
+    }
+    Ok(tables)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u16::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u64::from_le_bytes)
+}

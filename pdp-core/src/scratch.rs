@@ -1,0 +1,453 @@
+//! The caller's memory: all that one request needs beyond the bundle, reused from request to request.
+//!
+//! A [`Scratch`] belongs to one thread at a time; sharing one between threads would serialise them, which is why
+//! `decide_with` takes it by `&mut` instead of keeping a pool. After warm-up nothing in here allocates.
+//! Strings and entities of the request that the bundle does not know get ids past those of the bundle, so that two
+//! different unknown strings are never equal. The maps that hold them are keyed by what callers choose, hence hashed
+//! with a secret drawn per process.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use crate::hash;
+use crate::ids::{NONE, PolicyIx};
+use crate::lookup;
+use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
+use crate::program::{ENTITY_STORED, Ip6, Span, TAG_IP4, TAG_IP6, Tables, Val};
+use crate::values::Values;
+
+/// Memory of one caller, reused from decision to decision. One per thread.
+#[derive(Debug)]
+pub struct Scratch {
+    secret: u64,
+    /// Text of everything below.
+    pub(crate) text: Vec<u8>,
+    symbols: Vec<Span>,
+    symbol_table: HashTable<u32>,
+    pub(crate) guests: Vec<Guest>,
+    guest_table: HashTable<u32>,
+    pub(crate) vals: Vec<Val>,
+    pub(crate) shapes: Vec<Span>,
+    pub(crate) shape_keys: Vec<u32>,
+    pub(crate) ip6: Vec<Ip6>,
+    /// Ancestors of guests.
+    pub(crate) ancestors: Vec<u32>,
+    /// Direct parents of guests.
+    pub(crate) parents: Vec<u32>,
+    /// Policies that the index names for the leg at hand.
+    pub(crate) candidates: Vec<PolicyIx>,
+    /// Entities that the bundle mentions but does not store and that came with the request: (entity, guest).
+    pub(crate) arrivals: Vec<(u32, u32)>,
+    /// Attributes that the caller may supply for stored entities: (entity, attribute, value).
+    pub(crate) overrides: Vec<(u32, u32, Val)>,
+    /// The evaluator's stack; also working memory while sets are built.
+    pub(crate) stack: Vec<Val>,
+    /// Working memory while records are built.
+    pub(crate) pairs: Vec<(u32, Val)>,
+    /// Keys of entities whose class the bundle does not hold.
+    pub(crate) keys: Vec<u32>,
+    pub(crate) policies: Vec<PolicyIx>,
+    pub(crate) errors: Vec<(PolicyIx, ErrorKind)>,
+    pub(crate) forbids: Vec<PolicyIx>,
+    pub(crate) legs: Vec<LegSpan>,
+    pub(crate) message: String,
+}
+
+/// An entity of the request that has no id in the bundle, or whose data came with the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guest {
+    /// Symbol of its type's name.
+    pub(crate) type_symbol: u32,
+    /// Its type in the bundle, or none.
+    pub(crate) entity_type: u32,
+    /// Its id, a run of the scratch's text.
+    id: Span,
+    /// Its data came with the request.
+    pub(crate) present: bool,
+    pub(crate) shape: u32,
+    pub(crate) attrs: u32,
+    pub(crate) tag_shape: u32,
+    pub(crate) tags: u32,
+    pub(crate) parents: Span,
+    pub(crate) ancestors: Span,
+}
+
+/// One leg's answer, by ranges of the scratch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LegSpan {
+    pub(crate) role: LegRole,
+    pub(crate) effect: Effect,
+    pub(crate) reason: Reason,
+    pub(crate) policies: Span,
+    pub(crate) errors: Span,
+}
+
+/// What is known of an entity: the bundle's record or a guest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntityData<'a> {
+    pub(crate) shape: u32,
+    pub(crate) attrs: u32,
+    pub(crate) tag_shape: u32,
+    pub(crate) tags: u32,
+    pub(crate) ancestors: &'a [u32],
+}
+
+/// A limit of the request was reached while it was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge;
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// === impl Scratch ===
+
+impl Scratch {
+    /// Empty memory; it grows to what the requests need and stays there.
+    pub fn new() -> Self {
+        Self {
+            secret: RandomState::new().hash_one(0u8),
+            text: Vec::new(),
+            symbols: Vec::new(),
+            symbol_table: HashTable::new(),
+            guests: Vec::new(),
+            guest_table: HashTable::new(),
+            vals: Vec::new(),
+            shapes: Vec::new(),
+            shape_keys: Vec::new(),
+            ip6: Vec::new(),
+            ancestors: Vec::new(),
+            parents: Vec::new(),
+            candidates: Vec::new(),
+            arrivals: Vec::new(),
+            overrides: Vec::new(),
+            stack: Vec::new(),
+            pairs: Vec::new(),
+            keys: Vec::new(),
+            policies: Vec::new(),
+            errors: Vec::new(),
+            forbids: Vec::new(),
+            legs: Vec::new(),
+            message: String::new(),
+        }
+    }
+
+    /// Forgets the last request, keeps the memory.
+    pub(crate) fn reset(&mut self) {
+        self.text.clear();
+        self.symbols.clear();
+        self.symbol_table.clear();
+        self.guests.clear();
+        self.guest_table.clear();
+        self.vals.clear();
+        self.shapes.clear();
+        self.shape_keys.clear();
+        self.ip6.clear();
+        self.ancestors.clear();
+        self.parents.clear();
+        self.candidates.clear();
+        self.arrivals.clear();
+        self.overrides.clear();
+        self.stack.clear();
+        self.pairs.clear();
+        self.keys.clear();
+        self.policies.clear();
+        self.errors.clear();
+        self.forbids.clear();
+        self.legs.clear();
+        self.message.clear();
+    }
+
+    /// The id of a string: the bundle's, or one of this request.
+    pub(crate) fn symbol(&mut self, t: &Tables, text: &str) -> Result<u32, TooLarge> {
+        if let Some(symbol) = lookup::symbol(t, text.as_bytes()) {
+            return Ok(symbol);
+        }
+        if crate::faults::UNKNOWN_STRINGS_EQUAL.is_on() {
+            return Ok(bundle_len(t.symbol_ends.len()));
+        }
+        let base = bundle_len(t.symbol_ends.len());
+        let hash = hash::seeded(self.secret, text.as_bytes());
+        let (symbols, stored) = (&self.symbols, &self.text);
+        let found = self.symbol_table.find(hash, |ix| {
+            symbols.get(*ix as usize).is_some_and(|span| span.of(stored) == text.as_bytes())
+        });
+        if let Some(ix) = found {
+            return Ok(base + *ix);
+        }
+        let ix = position(self.symbols.len())?;
+        let span = push_text(&mut self.text, text)?;
+        self.symbols.push(span);
+        let (secret, symbols, stored) = (self.secret, &self.symbols, &self.text);
+        self.symbol_table.insert_unique(hash, ix, |ix| {
+            hash::seeded(secret, symbols.get(*ix as usize).map_or(&[][..], |span| span.of(stored)))
+        });
+        Ok(base + ix)
+    }
+
+    /// The bytes of a string.
+    pub(crate) fn symbol_text<'a>(&'a self, t: &'a Tables, symbol: u32) -> &'a [u8] {
+        match (symbol as usize).checked_sub(t.symbol_ends.len()) {
+            None => lookup::symbol_text(t, symbol),
+            Some(ix) => self.symbols.get(ix).map_or(&[], |span| span.of(&self.text)),
+        }
+    }
+
+    /// The id of an entity: the bundle's, or one of this request.
+    pub(crate) fn entity(
+        &mut self,
+        t: &Tables,
+        entity_type: &str,
+        id: &str,
+    ) -> Result<u32, TooLarge> {
+        let known_type = lookup::entity_type(t, entity_type.as_bytes());
+        if let Some(known) = known_type.and_then(|ty| lookup::entity(t, ty, id.as_bytes())) {
+            return Ok(known);
+        }
+        let type_symbol = match known_type.and_then(|ty| t.types.get(ty as usize)) {
+            Some(known) => known.name,
+            None => self.symbol(t, entity_type)?,
+        };
+        self.guest(t, type_symbol, known_type.unwrap_or(NONE), id)
+    }
+
+    /// The guest for an inline entity; one of its own also where the bundle knows the name.
+    pub(crate) fn arrival(&mut self, t: &Tables, entity: u32, id: &str) -> Result<u32, TooLarge> {
+        if entity as usize >= t.entities.len() {
+            return Ok(entity);
+        }
+        let Some(known) = t.entities.get(entity as usize) else { return Err(TooLarge) };
+        let type_symbol = t.types.get(known.entity_type as usize).map_or(NONE, |ty| ty.name);
+        let guest = self.guest(t, type_symbol, known.entity_type, id)?;
+        if !self.arrivals.iter().any(|(at, _)| *at == entity) {
+            self.arrivals.push((entity, guest));
+        }
+        Ok(guest)
+    }
+
+    fn guest(
+        &mut self,
+        t: &Tables,
+        type_symbol: u32,
+        entity_type: u32,
+        id: &str,
+    ) -> Result<u32, TooLarge> {
+        let base = bundle_len(t.entities.len());
+        let hash = hash::seeded(self.secret ^ u64::from(type_symbol), id.as_bytes());
+        let (guests, stored) = (&self.guests, &self.text);
+        let found = self.guest_table.find(hash, |ix| {
+            guests
+                .get(*ix as usize)
+                .is_some_and(|g| g.type_symbol == type_symbol && g.id.of(stored) == id.as_bytes())
+        });
+        if let Some(ix) = found {
+            return Ok(base + *ix);
+        }
+        let ix = position(self.guests.len())?;
+        let id = push_text(&mut self.text, id)?;
+        self.guests.push(Guest {
+            type_symbol,
+            entity_type,
+            id,
+            present: false,
+            shape: NONE,
+            attrs: 0,
+            tag_shape: NONE,
+            tags: 0,
+            parents: Span::EMPTY,
+            ancestors: Span::EMPTY,
+        });
+        let (secret, guests, stored) = (self.secret, &self.guests, &self.text);
+        self.guest_table.insert_unique(hash, ix, |ix| {
+            guests
+                .get(*ix as usize)
+                .map_or(0, |g| hash::seeded(secret ^ u64::from(g.type_symbol), g.id.of(stored)))
+        });
+        Ok(base + ix)
+    }
+
+    /// What is known of an entity, if it exists for this request.
+    #[inline]
+    pub(crate) fn entity_data<'a>(&'a self, t: &'a Tables, entity: u32) -> Option<EntityData<'a>> {
+        if let Some(record) = t.entities.get(entity as usize) {
+            if record.flags & ENTITY_STORED != 0 {
+                return Some(EntityData {
+                    shape: record.shape,
+                    attrs: record.attrs,
+                    tag_shape: record.tag_shape,
+                    tags: record.tags,
+                    ancestors: record.ancestors.of(&t.ancestors),
+                });
+            }
+            if self.arrivals.is_empty() {
+                return None;
+            }
+            let (_, guest) = self.arrivals.iter().find(|(at, _)| *at == entity)?;
+            return self.guest_data(t, *guest);
+        }
+        self.guest_data(t, entity)
+    }
+
+    fn guest_data<'a>(&'a self, t: &Tables, entity: u32) -> Option<EntityData<'a>> {
+        let guest = self.guest_of(t, entity).filter(|guest| guest.present)?;
+        Some(EntityData {
+            shape: guest.shape,
+            attrs: guest.attrs,
+            tag_shape: guest.tag_shape,
+            tags: guest.tags,
+            ancestors: guest.ancestors.of(&self.ancestors),
+        })
+    }
+
+    pub(crate) fn guest_of(&self, t: &Tables, entity: u32) -> Option<&Guest> {
+        self.guests.get((entity as usize).checked_sub(t.entities.len())?)
+    }
+
+    pub(crate) fn guest_mut(&mut self, t: &Tables, entity: u32) -> Option<&mut Guest> {
+        self.guests.get_mut((entity as usize).checked_sub(t.entities.len())?)
+    }
+
+    /// The bundle's type of an entity, or none when the bundle does not name it.
+    #[inline]
+    pub(crate) fn entity_type(&self, t: &Tables, entity: u32) -> u32 {
+        match t.entities.get(entity as usize) {
+            Some(record) => record.entity_type,
+            None => self.guest_of(t, entity).map_or(NONE, |guest| guest.entity_type),
+        }
+    }
+
+    /// Type name and id of an entity, for messages.
+    pub(crate) fn entity_name<'a>(&'a self, t: &'a Tables, entity: u32) -> (&'a [u8], &'a [u8]) {
+        match t.entities.get(entity as usize) {
+            Some(record) => {
+                let name = t.types.get(record.entity_type as usize).map_or(NONE, |ty| ty.name);
+                (lookup::symbol_text(t, name), record.id.of(&t.entity_text))
+            }
+            None => self.guest_of(t, entity).map_or((&[], &[]), |guest| {
+                (self.symbol_text(t, guest.type_symbol), guest.id.of(&self.text))
+            }),
+        }
+    }
+
+    /// The value of an attribute that the caller supplied for a stored entity.
+    #[inline]
+    pub(crate) fn override_of(&self, entity: u32, attribute: u32) -> Option<Val> {
+        if self.overrides.is_empty() {
+            return None;
+        }
+        self.overrides
+            .iter()
+            .find(|(e, a, _)| *e == entity && *a == attribute)
+            .map(|(_, _, val)| *val)
+    }
+
+    /// Bundle and request values, seen as one.
+    #[inline]
+    pub(crate) fn values<'a>(&'a self, t: &'a Tables) -> Values<'a> {
+        Values {
+            tables: t,
+            vals: &self.vals,
+            shapes: &self.shapes,
+            shape_keys: &self.shape_keys,
+            ip6: &self.ip6,
+        }
+    }
+
+    /// Makes a set of the values on the working stack from `mark` on; they are taken off.
+    pub(crate) fn set_from_stack(&mut self, t: &Tables, mark: usize) -> Result<Val, TooLarge> {
+        let mut stack = std::mem::take(&mut self.stack);
+        let items = stack.get_mut(mark..).unwrap_or_default();
+        let values = self.values(t);
+        items.sort_unstable_by(|a, b| values.compare(*a, *b));
+        let start = position(self.vals.len() + t.vals.len())?;
+        let first = self.vals.len();
+        for item in items.iter() {
+            let last = self.vals.get(first..).and_then(<[Val]>::last).copied();
+            if last.is_none_or(|last| !self.values(t).equal(last, *item)) {
+                self.vals.push(*item);
+            }
+        }
+        stack.truncate(mark);
+        self.stack = stack;
+        let len = position(self.vals.len() - first)?;
+        Ok(Val::set(start, len))
+    }
+
+    /// Makes a record of the pairs from `mark` on; they are taken off. `Ok(None)`: a key occurs twice.
+    pub(crate) fn record_from_pairs(
+        &mut self,
+        t: &Tables,
+        mark: usize,
+    ) -> Result<Option<Val>, TooLarge> {
+        let pairs = self.pairs.get_mut(mark..).unwrap_or_default();
+        pairs.sort_unstable_by_key(|(key, _)| *key);
+        if pairs.windows(2).any(|two| matches!(two, [(a, _), (b, _)] if a == b)) {
+            self.pairs.truncate(mark);
+            return Ok(None);
+        }
+        let start = position(self.vals.len() + t.vals.len())?;
+        let shape = position(self.shapes.len() + t.shapes.len())?;
+        let keys = Span { start: position(self.shape_keys.len())?, len: position(pairs.len())? };
+        for (key, val) in pairs.iter() {
+            self.shape_keys.push(*key);
+            self.vals.push(*val);
+        }
+        self.shapes.push(keys);
+        self.pairs.truncate(mark);
+        Ok(Some(Val::record(shape, start)))
+    }
+
+    /// An IP value.
+    pub(crate) fn ip(&mut self, t: &Tables, ip: crate::ext::IpNet) -> Result<Val, TooLarge> {
+        match ip.addr() {
+            std::net::IpAddr::V4(addr) => Ok(ip4(addr, ip.prefix())),
+            std::net::IpAddr::V6(addr) => {
+                let at = position(self.ip6.len() + t.ip6.len())?;
+                let (high, low) = halves(u128::from(addr));
+                self.ip6.push(Ip6 { high, low });
+                Ok(Val { tag: TAG_IP6, aux: ip.prefix().into(), bits: at.into() })
+            }
+        }
+    }
+}
+
+/// An IPv4 value needs no table.
+pub(crate) fn ip4(addr: std::net::Ipv4Addr, prefix: u8) -> Val {
+    Val { tag: TAG_IP4, aux: 0, bits: u64::from(prefix) << 32 | u64::from(u32::from(addr)) }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
+pub(crate) fn halves(bits: u128) -> (u64, u64) {
+    ((bits >> 64) as u64, bits as u64)
+}
+
+fn push_text(text: &mut Vec<u8>, new: &str) -> Result<Span, TooLarge> {
+    let span = Span { start: position(text.len())?, len: position(new.len())? };
+    text.extend_from_slice(new.as_bytes());
+    Ok(span)
+}
+
+/// Sizes of tables; `verify` has checked that they fit.
+fn bundle_len(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(NONE)
+}
+
+fn position(len: usize) -> Result<u32, TooLarge> {
+    // Half of the range, so that a bundle's ids and a request's ids together never reach NONE.
+    u32::try_from(len).ok().filter(|at| *at < NONE / 2).ok_or(TooLarge)
+}
+
+// === impl LegSpan ===
+
+impl LegSpan {
+    pub(crate) fn policies<'s>(&self, answer: &Answer<'s>) -> &'s [PolicyIx] {
+        self.policies.of(answer.all_policies)
+    }
+
+    pub(crate) fn errors<'s>(&self, answer: &Answer<'s>) -> &'s [(PolicyIx, ErrorKind)] {
+        self.errors.of(answer.all_errors)
+    }
+}

@@ -1,0 +1,431 @@
+//! From files or texts to something that can be compiled: read, parsed, checked.
+//!
+//! Passes run one after the other (files, policies, schema, links, validation, entities, references, cases), each
+//! reports everything it finds, and the first with an error is the last. Parsing runs on a thread of its own whose
+//! stack is large enough for the nesting that `nesting` lets through.
+
+mod cedar;
+mod check;
+mod manifest;
+mod nesting;
+pub(crate) mod tree;
+
+use std::path::Path;
+
+use crate::cases::Case;
+use crate::codes::{self, Diagnostic, Report};
+use crate::limits::SourceLimits;
+
+use cedar::{Finding, Front, Naming};
+pub(crate) use manifest::Manifest;
+use tree::{EntityTree, PolicyTree, SchemaTree};
+
+/// Policies, schema, entities and links: read, parsed and checked, ready for [`crate::compile()`].
+#[derive(Debug)]
+pub struct Source {
+    pub(crate) manifest: Manifest,
+    pub(crate) files: Vec<TextFile>,
+    pub(crate) policies: Vec<PolicyTree>,
+    pub(crate) schema: Option<SchemaTree>,
+    pub(crate) entities: Vec<EntityTree>,
+    pub(crate) cases: Vec<Case>,
+    validates: bool,
+    warnings: Report,
+}
+
+/// A text in one of Cedar's two notations.
+#[derive(Clone, Copy, Debug)]
+pub enum Notation<'a> {
+    /// Cedar's own syntax.
+    Cedar(&'a str),
+    /// Cedar's JSON.
+    Json(&'a str),
+}
+
+/// Texts without a folder and without a manifest.
+#[derive(Clone, Copy, Debug)]
+pub struct Loose<'a> {
+    /// The policy set. Policies in Cedar syntax are named `policy0`, `policy1`, … by position; JSON keeps its ids.
+    pub policies: Notation<'a>,
+    /// The schema, if any.
+    pub schema: Option<Notation<'a>>,
+    /// Entities: a JSON array.
+    pub entities: &'a str,
+    /// Template links: a JSON array. Where there are links, a policy's `@id` names it.
+    pub links: Option<&'a str>,
+}
+
+/// A source file as it was read.
+#[derive(Debug)]
+pub(crate) struct TextFile {
+    /// Relative to the folder.
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// What a folder holds, by kind.
+#[derive(Debug, Default)]
+struct Folder {
+    manifest: String,
+    policies: Vec<TextFile>,
+    schema: Option<(TextFile, bool)>,
+    links: Option<TextFile>,
+    entities: Vec<TextFile>,
+    cases: Option<TextFile>,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Reads a bundle folder.
+    ///
+    /// # Errors
+    ///
+    /// All findings of the first pass that has an error.
+    pub fn folder(path: &Path) -> Result<Self, Report> {
+        let limits = SourceLimits::STANDARD;
+        let folder = Folder::read(path, &limits)?;
+        on_large_stack(&limits, || Self::from_folder(folder, &limits))
+    }
+
+    /// Reads loose texts, in Cedar's own semantics: a forbid that errors is skipped, references may dangle, and what
+    /// the strict validator says is a fact to ask for, not a condition.
+    ///
+    /// # Errors
+    ///
+    /// When policies, schema, entities or links cannot be read.
+    pub fn loose(texts: &Loose<'_>) -> Result<Self, Report> {
+        let limits = SourceLimits::STANDARD;
+        on_large_stack(&limits, || Self::from_loose(texts, &limits))
+    }
+
+    /// Whether the policies pass the strict validator; without a schema there is nothing to fail.
+    pub fn validates(&self) -> bool {
+        self.validates
+    }
+
+    /// What was noted while reading.
+    pub fn warnings(&self) -> &Report {
+        &self.warnings
+    }
+
+    fn from_folder(folder: Folder, limits: &SourceLimits) -> Result<Self, Report> {
+        let manifest = Manifest::read(&folder.manifest)
+            .map_err(|e| toml_finding(codes::MANIFEST, "bundle.toml", &folder.manifest, e))?;
+        let mut report = Report::default();
+        for file in folder.policies.iter().chain(folder.schema.as_ref().map(|(file, _)| file)) {
+            nested(file, limits, &mut report);
+        }
+        let mut report = report.or_errors()?;
+        let mut front = Front::default();
+        for (at, file) in folder.policies.iter().enumerate() {
+            if let Err(findings) =
+                front.add_policies(at, &file.text, Naming::AnnotationOrFile(&file.name))
+            {
+                report_all(&mut report, codes::POLICY, file, findings);
+            }
+        }
+        check::names(&front, &folder.policies, &mut report);
+        let mut report = report.or_errors()?;
+        if let Some((file, json)) = &folder.schema {
+            match front.schema(&file.text, *json) {
+                Ok(warnings) => report_all(&mut report, codes::SCHEMA_WARNING, file, warnings),
+                Err(findings) => report_all(&mut report, codes::SCHEMA, file, findings),
+            }
+        }
+        if let Some(file) = &folder.links {
+            links(&mut front, file, &mut report);
+        }
+        check::templates(&front, &folder.policies, &mut report);
+        let mut report = report.or_errors()?;
+        let (errors, warnings) = front.validate();
+        for (code, findings) in [(codes::VALIDATION, errors), (codes::VALIDATOR, warnings)] {
+            for finding in findings {
+                let file = check::file_of(&front, &folder.policies, finding.policy.as_deref());
+                report_all(&mut report, code, file.unwrap_or(&NO_FILE), vec![finding]);
+            }
+        }
+        let mut report = report.or_errors()?;
+        let mut entities = Vec::new();
+        for file in &folder.entities {
+            match front.entities(&file.text) {
+                Ok(found) => entities.push((file, found)),
+                Err(finding) => report_all(&mut report, codes::ENTITIES, file, vec![finding]),
+            }
+        }
+        if folder.entities.is_empty() {
+            // The schema's actions are entities, too.
+            entities.extend(front.entities("[]").ok().map(|found| (&NO_FILE, found)));
+        }
+        let entities = check::merge(entities, &mut report);
+        let mut report = report.or_errors()?;
+        let (policies, schema) = (front.policies(), front.schema_tree());
+        if policies.is_empty() {
+            let help = "add a `.cedar` file with a policy, or link the templates in links.json";
+            report.push(Diagnostic::new(codes::EMPTY, "the bundle has no policy").help(help));
+        }
+        if manifest.entities_complete {
+            check::references(&entities, &policies, &folder.policies, schema.as_ref(), &mut report);
+        }
+        check::manifest(&manifest, schema.as_ref(), &mut report);
+        check::unconstrained(&policies, &folder.policies, &mut report);
+        let mut cases = Vec::new();
+        if let Some(file) = &folder.cases {
+            match manifest::cases(&file.text, manifest.case_time) {
+                Ok(found) => cases = found,
+                Err(errors) => {
+                    for error in errors {
+                        report.items.extend(
+                            toml_finding(codes::CASES, &file.name, &file.text, error).items,
+                        );
+                    }
+                }
+            }
+        }
+        let warnings = report.or_errors()?;
+        let files = folder.policies;
+        Ok(Self { manifest, files, policies, schema, entities, cases, validates: true, warnings })
+    }
+
+    fn from_loose(texts: &Loose<'_>, limits: &SourceLimits) -> Result<Self, Report> {
+        let mut report = Report::default();
+        let (policies, json) = match texts.policies {
+            Notation::Cedar(text) => (TextFile::new("policies.cedar", text), false),
+            Notation::Json(text) => (TextFile::new("policies.json", text), true),
+        };
+        let schema = texts.schema.map(|schema| match schema {
+            Notation::Cedar(text) => (TextFile::new("schema.cedarschema", text), false),
+            Notation::Json(text) => (TextFile::new("schema.json", text), true),
+        });
+        if !json {
+            nested(&policies, limits, &mut report);
+        }
+        if let Some((file, false)) = &schema {
+            nested(file, limits, &mut report);
+        }
+        let mut report = report.or_errors()?;
+        let mut front = Front::default();
+        let naming = if texts.links.is_some() { Naming::Annotation } else { Naming::Position };
+        let added = match json {
+            true => front.add_policies_json(0, &policies.text),
+            false => front.add_policies(0, &policies.text, naming),
+        };
+        added.map_err(|findings| all(codes::POLICY, &policies, findings))?;
+        check::names(&front, std::slice::from_ref(&policies), &mut report);
+        // Loose policies need no name.
+        report.items.retain(|item| item.code != codes::POLICY_UNNAMED);
+        let mut report = report.or_errors()?;
+        if let Some((file, json)) = &schema {
+            front
+                .schema(&file.text, *json)
+                .map_err(|findings| all(codes::SCHEMA, file, findings))?;
+        }
+        if let Some(text) = texts.links {
+            links(&mut front, &TextFile::new("links.json", text), &mut report);
+        }
+        let report = report.or_errors()?;
+        let (errors, _) = front.validate();
+        let entities_file = TextFile::new("entities.json", texts.entities);
+        let entities = front
+            .entities(texts.entities)
+            .map_err(|finding| all(codes::ENTITIES, &entities_file, vec![finding]))?;
+        let mut trees = front.policies();
+        let mut files = vec![policies];
+        if json {
+            print(&front, &mut trees, &mut files);
+        }
+        Ok(Self {
+            manifest: Manifest::cedar("loose"),
+            files,
+            policies: trees,
+            schema: front.schema_tree(),
+            entities,
+            cases: Vec::new(),
+            validates: errors.is_empty(),
+            warnings: report,
+        })
+    }
+}
+
+/// Gives policies that came as JSON a text in Cedar's syntax.
+fn print(front: &Front, trees: &mut [PolicyTree], files: &mut Vec<TextFile>) {
+    let mut text = String::new();
+    for tree in trees {
+        tree.place.start = text.len();
+        text.push_str(&front.printed(&tree.id));
+        tree.place.end = text.len();
+        text.push('\n');
+    }
+    files.clear();
+    files.push(TextFile { name: "policies.json".to_owned(), text });
+}
+
+fn links(front: &mut Front, file: &TextFile, report: &mut Report) {
+    match check::links(&file.text) {
+        Ok(links) => {
+            for link in links {
+                if let Err(finding) = front.link(&link) {
+                    let at = file.text.find(&format!("\"{}\"", link.link_id));
+                    let finding = Finding { span: at.map(|at| (at, at + link.link_id.len() + 2)), ..finding };
+                    report_all(report, codes::LINK, file, vec![finding]);
+                }
+            }
+        }
+        Err(message) => report.push(Diagnostic::new(codes::LINKS, message).in_file(&file.name).help(
+            "a link is {\"template_id\": …, \"link_id\": …, \"args\": {\"?principal\": \"Type::\\\"id\\\"\"}}",
+        )),
+    }
+}
+
+fn nested(file: &TextFile, limits: &SourceLimits, report: &mut Report) {
+    if let Some(at) = nesting::too_deep(&file.text, limits.nesting_max) {
+        let message = format!("the text nests deeper than {} levels", limits.nesting_max);
+        let item = Diagnostic::new(codes::TOO_DEEP, message).in_file(&file.name).at(
+            &file.text,
+            at,
+            at + 1,
+        );
+        report.push(item.help("name parts of the condition in policies of their own"));
+    }
+}
+
+/// Runs `work` on a thread with a stack that the nesting let through fits into.
+pub(crate) fn on_large_stack<T: Send>(
+    limits: &SourceLimits,
+    work: impl FnOnce() -> Result<T, Report> + Send,
+) -> Result<T, Report> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(limits.parse_stack_bytes)
+            .spawn_scoped(scope, work);
+        match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => {
+                let message = format!(
+                    "no thread with a stack of {} bytes: {error}",
+                    limits.parse_stack_bytes
+                );
+                Err(Diagnostic::new(codes::IO, message).into())
+            }
+        }
+    })
+}
+
+static NO_FILE: TextFile = TextFile { name: String::new(), text: String::new() };
+
+fn report_all(report: &mut Report, code: &'static str, file: &TextFile, findings: Vec<Finding>) {
+    report.items.extend(all(code, file, findings).items);
+}
+
+fn all(code: &'static str, file: &TextFile, findings: Vec<Finding>) -> Report {
+    let mut report = Report::default();
+    for finding in findings {
+        let mut item = Diagnostic::new(code, finding.message);
+        if !file.name.is_empty() {
+            item = item.in_file(&file.name);
+        }
+        if let Some((start, end)) =
+            finding.span.filter(|(start, _)| *start <= file.text.len() && !file.text.is_empty())
+        {
+            item = item.at(&file.text, start, end);
+        }
+        item.help = finding.help;
+        report.push(item);
+    }
+    report
+}
+
+fn toml_finding(code: &'static str, name: &str, text: &str, error: manifest::TomlError) -> Report {
+    let mut item = Diagnostic::new(code, error.message).in_file(name);
+    if let Some((start, end)) = error.span {
+        item = item.at(text, start, end);
+    }
+    item.into()
+}
+
+// === impl TextFile ===
+
+impl TextFile {
+    fn new(name: &str, text: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned() }
+    }
+
+    fn read(folder: &Path, name: &str, limits: &SourceLimits) -> Result<Self, Report> {
+        let refuse =
+            |code, message: String| Err(Diagnostic::new(code, message).in_file(name).into());
+        let path = folder.join(name);
+        match std::fs::metadata(&path) {
+            Ok(meta) if meta.len() > limits.file_bytes_max => refuse(
+                codes::TOO_LARGE,
+                format!("{} bytes are more than {}", meta.len(), limits.file_bytes_max),
+            ),
+            Ok(_) => match std::fs::read(&path).map(String::from_utf8) {
+                Ok(Ok(text)) => Ok(Self { name: name.to_owned(), text }),
+                Ok(Err(error)) => refuse(
+                    codes::IO,
+                    format!("the file is not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
+                ),
+                Err(error) => refuse(codes::IO, format!("cannot read {}: {error}", path.display())),
+            },
+            Err(error) => refuse(codes::IO, format!("cannot read {}: {error}", path.display())),
+        }
+    }
+}
+
+// === impl Folder ===
+
+impl Folder {
+    fn read(path: &Path, limits: &SourceLimits) -> Result<Self, Report> {
+        let mut folder = Folder::default();
+        let names = file_names(path)?;
+        if !names.iter().any(|name| name == "bundle.toml") {
+            let message = format!("{} is no bundle folder: it has no bundle.toml", path.display());
+            let help = "`pdp init DIR` makes a folder to start from";
+            return Err(Diagnostic::new(codes::MANIFEST, message).help(help).into());
+        }
+        for name in &names {
+            let file = || TextFile::read(path, name, limits);
+            match name.as_str() {
+                "bundle.toml" => folder.manifest = file()?.text,
+                "links.json" => folder.links = Some(file()?),
+                "cases.toml" => folder.cases = Some(file()?),
+                "schema.cedarschema" | "schema.json" if folder.schema.is_some() => {
+                    let message = "there is a schema.cedarschema and a schema.json";
+                    return Err(Diagnostic::new(codes::SCHEMA, message)
+                        .help("keep one of them")
+                        .into());
+                }
+                "schema.cedarschema" => folder.schema = Some((file()?, false)),
+                "schema.json" => folder.schema = Some((file()?, true)),
+                name if name.ends_with(".cedar") => folder.policies.push(file()?),
+                _ => {}
+            }
+        }
+        let entities = path.join("entities");
+        if entities.is_dir() {
+            for name in file_names(&entities)?.iter().filter(|name| name.ends_with(".json")) {
+                folder.entities.push(TextFile::read(path, &format!("entities/{name}"), limits)?);
+            }
+        }
+        Ok(folder)
+    }
+}
+
+/// Names of a folder's files, sorted, so that a bundle does not depend on the file system's order.
+fn file_names(path: &Path) -> Result<Vec<String>, Report> {
+    let refuse = |error: std::io::Error| {
+        Diagnostic::new(codes::IO, format!("cannot read {}: {error}", path.display()))
+    };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(refuse)? {
+        let entry = entry.map_err(refuse)?;
+        if let Ok(name) = entry.file_name().into_string()
+            && !name.starts_with('.')
+            && !entry.path().is_dir()
+        {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}

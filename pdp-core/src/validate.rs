@@ -1,0 +1,367 @@
+//! Does the request fit the schema? The rules of cedar-policy's request validation and entity conformance.
+//!
+//! Runs on the tables the schema was compiled to, so that the decide half needs no Cedar crate. A `None` answer means
+//! it fits; otherwise a sentence is left in `scratch.message`. The compiled schema's nesting is bounded, and with it
+//! the recursion here.
+
+use std::fmt::Write;
+
+use crate::ids::NONE;
+use crate::prepare::{Refusal, arrived, context_type, invalid};
+use crate::program::{
+    DeclarationRec, FieldRec, SchemaType, Span, TAG_BOOL, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION,
+    TAG_ENTITY, TAG_IP4, TAG_IP6, TAG_LONG, TAG_RECORD, TAG_SET, TAG_STRING, TYPE_BOOL,
+    TYPE_ENTITY, TYPE_EXTENSION, TYPE_LONG, TYPE_RECORD, TYPE_SET, TYPE_STRING, Tables, Val,
+};
+use crate::request::InlineEntity;
+use crate::scratch::Scratch;
+use crate::{faults, lookup};
+
+/// A place inside a value that does not fit, innermost part first.
+#[derive(Debug, Default)]
+struct Path {
+    keys: [u32; 8],
+    len: usize,
+}
+
+/// What is wrong there.
+#[derive(Clone, Copy, Debug)]
+enum Misfit {
+    /// The value is of another type.
+    Type { expected: u32, actual: u32 },
+    /// A required field is not there.
+    Missing { field: u32 },
+    /// The type has no such field.
+    Unexpected { field: u32 },
+    /// The enumerated type has no such entity, or the schema no such action.
+    Undeclared { entity: u32 },
+}
+
+/// Principal, action and resource of one leg.
+pub(crate) fn scope(
+    t: &Tables,
+    s: &mut Scratch,
+    principal: u32,
+    action: u32,
+    resource: u32,
+) -> Result<(), Refusal> {
+    if faults::VALIDATION_SKIPPED.is_on() {
+        return Ok(());
+    }
+    declared(t, s, "principal", principal)?;
+    declared(t, s, "resource", resource)?;
+    let record =
+        t.entities.get(action as usize).and_then(|record| t.actions.get(record.action as usize));
+    let Some(record) = record else {
+        let (ty, id) = names(t, s, action);
+        return Err(invalid!(s, "action {ty}::\"{id}\" is not declared in the schema"));
+    };
+    for (what, entity, types) in
+        [("principal", principal, record.principals), ("resource", resource, record.resources)]
+    {
+        if !types.of(&t.type_lists).contains(&s.entity_type(t, entity)) {
+            let (ty, _) = names(t, s, entity);
+            let (_, action) = names(t, s, action);
+            return Err(invalid!(
+                s,
+                "a {what} of type `{ty}` does not apply to action \"{action}\""
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The context, which is the same for every leg.
+pub(crate) fn context(
+    t: &Tables,
+    s: &mut Scratch,
+    action: u32,
+    context: Val,
+) -> Result<(), Refusal> {
+    let Some(expected) = context_type(t, action).filter(|_| !faults::VALIDATION_SKIPPED.is_on())
+    else {
+        return Ok(());
+    };
+    let mut path = Path::default();
+    match fits(t, s, context, expected, &mut path) {
+        Ok(()) => Ok(()),
+        Err(misfit) => Err(refuse(t, s, "context", &path, misfit)),
+    }
+}
+
+/// Entities that came with the request, as `Entities::from_entities` would check them.
+pub(crate) fn inline(
+    t: &Tables,
+    s: &mut Scratch,
+    entities: &[InlineEntity<'_>],
+) -> Result<(), Refusal> {
+    if faults::VALIDATION_SKIPPED.is_on() {
+        return Ok(());
+    }
+    for inline in entities {
+        let Ok(entity) = s.entity(t, inline.uid.entity_type, inline.uid.id) else {
+            return Err(Refusal::Limit);
+        };
+        let owner = inline.uid;
+        let declaration = declaration(t, s.entity_type(t, entity)).copied();
+        let Some(declaration) = declaration else {
+            return Err(invalid!(
+                s,
+                "inline entity {owner} is of a type that the schema does not declare"
+            ));
+        };
+        let Some(guest) = arrived(t, s, entity) else {
+            supplied(t, s, entity, &declaration)?;
+            continue;
+        };
+        let Some(guest) = s.guest_of(t, guest).copied() else { continue };
+        if declaration.enumerated == 1 {
+            if !declaration.members.of(&t.type_lists).contains(&entity) {
+                return Err(invalid!(s, "inline entity {owner} is not one of its enumerated type"));
+            }
+        }
+        let mut path = Path::default();
+        let attrs = Val::record(guest.shape, guest.attrs);
+        let checked = fields_fit(t, s, attrs, declaration.fields.of(&t.fields), &mut path)
+            .and_then(|()| {
+                tags_fit(
+                    t,
+                    s,
+                    Val::record(guest.tag_shape, guest.tags),
+                    declaration.tags,
+                    &mut path,
+                )
+            });
+        if let Err(misfit) = checked {
+            let what = format!("inline entity {owner}");
+            return Err(refuse(t, s, &what, &path, misfit));
+        }
+        let allowed = declaration.ancestor_types.of(&t.type_lists);
+        for ancestor in guest.ancestors.of(&s.ancestors) {
+            let unfit = !allowed.contains(&s.entity_type(t, *ancestor))
+                || euid_fits(t, s, *ancestor).is_err();
+            if unfit {
+                let (ty, id) = names(t, s, *ancestor);
+                return Err(invalid!(
+                    s,
+                    "inline entity {owner} may not have the ancestor {ty}::\"{id}\""
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Attributes that the caller supplied for a stored entity.
+fn supplied(
+    t: &Tables,
+    s: &mut Scratch,
+    entity: u32,
+    declaration: &DeclarationRec,
+) -> Result<(), Refusal> {
+    let mut path = Path::default();
+    let misfit =
+        s.overrides.iter().filter(|(of, _, _)| *of == entity).find_map(|(_, attribute, val)| {
+            let Some(field) = field(declaration.fields.of(&t.fields), *attribute) else {
+                return Some(Misfit::Unexpected { field: *attribute });
+            };
+            fits(t, s, *val, field.schema_type, &mut path).err()
+        });
+    match misfit {
+        Some(misfit) => Err(refuse(t, s, "a caller-supplied attribute", &path, misfit)),
+        None => Ok(()),
+    }
+}
+
+fn declared(t: &Tables, s: &mut Scratch, what: &str, entity: u32) -> Result<(), Refusal> {
+    let Some(declaration) = declaration(t, s.entity_type(t, entity)) else {
+        let (ty, _) = names(t, s, entity);
+        return Err(invalid!(s, "the {what}'s type `{ty}` is not declared in the schema"));
+    };
+    if declaration.enumerated == 1 && !declaration.members.of(&t.type_lists).contains(&entity) {
+        let (ty, id) = names(t, s, entity);
+        return Err(invalid!(s, "the {what} {ty}::\"{id}\" is not one of its enumerated type"));
+    }
+    Ok(())
+}
+
+fn declaration(t: &Tables, entity_type: u32) -> Option<&DeclarationRec> {
+    let record = t.types.get(entity_type as usize)?;
+    t.declarations.get(record.declaration as usize)
+}
+
+/// Whether a value is of a type.
+fn fits(t: &Tables, s: &Scratch, val: Val, expected: u32, path: &mut Path) -> Result<(), Misfit> {
+    let Some(schema_type) = t.schema_types.get(expected as usize) else {
+        return Err(Misfit::Type { expected, actual: val.tag });
+    };
+    let same = match schema_type.kind {
+        TYPE_BOOL => val.tag == TAG_BOOL,
+        TYPE_LONG => val.tag == TAG_LONG,
+        TYPE_STRING => val.tag == TAG_STRING,
+        TYPE_ENTITY => {
+            if val.tag == TAG_ENTITY {
+                euid_fits(t, s, val.low())?;
+            }
+            val.tag == TAG_ENTITY && s.entity_type(t, val.low()) == schema_type.a
+        }
+        TYPE_EXTENSION => {
+            val.tag == schema_type.a || (schema_type.a == TAG_IP4 && val.tag == TAG_IP6)
+        }
+        TYPE_SET if val.tag == TAG_SET => {
+            for element in s.values(t).elements(val) {
+                fits(t, s, *element, schema_type.a, path)?;
+            }
+            true
+        }
+        TYPE_RECORD if val.tag == TAG_RECORD => {
+            let fields = Span { start: schema_type.a, len: schema_type.b }.of(&t.fields);
+            return fields_fit(t, s, val, fields, path);
+        }
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(Misfit::Type { expected, actual: val.tag }) }
+}
+
+/// Whether a record has the fields it must have, no others, each of its type.
+fn fields_fit(
+    t: &Tables,
+    s: &Scratch,
+    record: Val,
+    fields: &[FieldRec],
+    path: &mut Path,
+) -> Result<(), Misfit> {
+    let values = s.values(t);
+    let keys = values.keys(record.aux);
+    let vals = values.run(record.low(), u32::try_from(keys.len()).unwrap_or(0));
+    for (key, val) in keys.iter().zip(vals) {
+        let Some(field) = field(fields, *key) else {
+            return Err(Misfit::Unexpected { field: *key });
+        };
+        fits(t, s, *val, field.schema_type, path).inspect_err(|_| path.push(*key))?;
+    }
+    match fields.iter().find(|field| field.required == 1 && !keys.contains(&field.name)) {
+        Some(missing) => Err(Misfit::Missing { field: missing.name }),
+        None => Ok(()),
+    }
+}
+
+fn tags_fit(
+    t: &Tables,
+    s: &Scratch,
+    tags: Val,
+    expected: u32,
+    path: &mut Path,
+) -> Result<(), Misfit> {
+    let values = s.values(t);
+    let keys = values.keys(tags.aux);
+    let vals = values.run(tags.low(), u32::try_from(keys.len()).unwrap_or(0));
+    for (key, val) in keys.iter().zip(vals) {
+        if expected == NONE {
+            return Err(Misfit::Unexpected { field: *key });
+        }
+        fits(t, s, *val, expected, path).inspect_err(|_| path.push(*key))?;
+    }
+    Ok(())
+}
+
+fn field(fields: &[FieldRec], name: u32) -> Option<&FieldRec> {
+    fields.get(fields.binary_search_by_key(&name, |field| field.name).ok()?)
+}
+
+/// Entities of enumerated types must be among those; actions must be declared.
+fn euid_fits(t: &Tables, s: &Scratch, entity: u32) -> Result<(), Misfit> {
+    let entity_type = s.entity_type(t, entity);
+    let undeclared = match declaration(t, entity_type) {
+        Some(declaration) => {
+            declaration.enumerated == 1 && !declaration.members.of(&t.type_lists).contains(&entity)
+        }
+        None => {
+            let (ty, _) = s.entity_name(t, entity);
+            let is_action = ty == b"Action" || ty.ends_with(b"::Action");
+            is_action && t.entities.get(entity as usize).is_none_or(|record| record.action == NONE)
+        }
+    };
+    if undeclared { Err(Misfit::Undeclared { entity }) } else { Ok(()) }
+}
+
+// === messages ===
+
+#[cold]
+fn refuse(t: &Tables, s: &mut Scratch, what: &str, path: &Path, misfit: Misfit) -> Refusal {
+    let mut place = what.to_owned();
+    for key in path.keys.iter().take(path.len).rev() {
+        place.push('.');
+        place.push_str(&String::from_utf8_lossy(s.symbol_text(t, *key)));
+    }
+    let symbol = |symbol: u32| String::from_utf8_lossy(s.symbol_text(t, symbol)).into_owned();
+    let text = match misfit {
+        Misfit::Type { expected, actual } => {
+            format!("{place} must be {}, not {}", describe(t, expected), describe_tag(actual))
+        }
+        Misfit::Missing { field } => format!("{place} lacks `{}`", symbol(field)),
+        Misfit::Unexpected { field } => {
+            format!("{place} has `{}`, which the schema does not declare", symbol(field))
+        }
+        Misfit::Undeclared { entity } => {
+            let (ty, id) = names(t, s, entity);
+            format!("{place} names {ty}::\"{id}\", which the schema does not declare")
+        }
+    };
+    s.message.clear();
+    s.message.push_str(&text);
+    Refusal::Invalid
+}
+
+fn names(t: &Tables, s: &Scratch, entity: u32) -> (String, String) {
+    let (ty, id) = s.entity_name(t, entity);
+    (
+        String::from_utf8_lossy(ty).into_owned(),
+        String::from_utf8_lossy(id).escape_debug().to_string(),
+    )
+}
+
+fn describe(t: &Tables, schema_type: u32) -> String {
+    let Some(SchemaType { kind, a, .. }) = t.schema_types.get(schema_type as usize).copied() else {
+        return "of another type".to_owned();
+    };
+    match kind {
+        TYPE_BOOL => "a Bool".to_owned(),
+        TYPE_LONG => "a Long".to_owned(),
+        TYPE_STRING => "a String".to_owned(),
+        TYPE_ENTITY => {
+            let name = t.types.get(a as usize).map_or(NONE, |ty| ty.name);
+            format!("an entity of type `{}`", String::from_utf8_lossy(lookup::symbol_text(t, name)))
+        }
+        TYPE_SET => "a set".to_owned(),
+        TYPE_RECORD => "a record".to_owned(),
+        _ => describe_tag(a).to_owned(),
+    }
+}
+
+fn describe_tag(tag: u32) -> &'static str {
+    match tag {
+        TAG_BOOL => "a Bool",
+        TAG_LONG => "a Long",
+        TAG_STRING => "a String",
+        TAG_ENTITY => "an entity of another type",
+        TAG_SET => "a set",
+        TAG_RECORD => "a record",
+        TAG_DECIMAL => "a decimal",
+        TAG_DATETIME => "a datetime",
+        TAG_DURATION => "a duration",
+        TAG_IP4 | TAG_IP6 => "an ipaddr",
+        _ => "no value",
+    }
+}
+
+// === impl Path ===
+
+impl Path {
+    fn push(&mut self, key: u32) {
+        if let Some(slot) = self.keys.get_mut(self.len) {
+            *slot = key;
+            self.len += 1;
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Are the tables what the rest of this crate may rely on? Every id in range, every run inside its table, every order
+//! kept, nothing nested deeper than recursion may go.
+//!
+//! One pass over each table, once, when a bundle is loaded. It refuses to judge whether the tables are the right
+//! translation of some policies: that is what digest and signature are for.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::error::LoadError;
+use crate::ids::NONE;
+use crate::op;
+use crate::program::{
+    KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, Slot, Span, TAG_BOOL,
+    TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TAG_ENTITY, TAG_IP4, TAG_IP6, TAG_LONG, TAG_RECORD,
+    TAG_SET, TAG_STRING, TYPE_BOOL, TYPE_ENTITY, TYPE_EXTENSION, TYPE_LONG, TYPE_RECORD, TYPE_SET,
+    TYPE_STRING, Tables, Val,
+};
+use crate::values::Values;
+
+/// How deep values and types of a bundle may nest, and the most its `value_depth_max` may allow.
+const NESTING_MAX: u32 = 1_024;
+
+type Checked = Result<(), LoadError>;
+
+/// Checks all tables.
+pub(crate) fn tables(t: &Tables) -> Checked {
+    symbols(t)?;
+    meta(t)?;
+    schema(t)?;
+    names(t)?;
+    vals(t)?;
+    scopes(t)?;
+    policies(t)
+}
+
+fn demand(holds: bool, name: &'static str, why: &'static str) -> Checked {
+    if holds { Ok(()) } else { Err(LoadError::table(name, why)) }
+}
+
+fn below<T>(id: u32, table: &[T]) -> bool {
+    (id as usize) < table.len()
+}
+
+fn none_or_below<T>(id: u32, table: &[T]) -> bool {
+    id == NONE || below(id, table)
+}
+
+fn inside<T>(span: Span, table: &[T]) -> bool {
+    table.get(span.range()).is_some()
+}
+
+fn text(span: Span, bytes: &[u8]) -> bool {
+    bytes.get(span.range()).is_some_and(|bytes| std::str::from_utf8(bytes).is_ok())
+}
+
+fn symbols(t: &Tables) -> Checked {
+    let name = "symbol_ends";
+    let all = std::str::from_utf8(&t.symbol_text)
+        .map_err(|_| LoadError::table("symbol_text", "it is not UTF-8"))?;
+    let ordered = t.symbol_ends.is_sorted()
+        && t.symbol_ends.iter().all(|end| all.is_char_boundary(*end as usize));
+    demand(ordered, name, "its ends are not in order")?;
+    demand(
+        t.symbol_ends.last().is_none_or(|end| *end as usize == all.len()),
+        name,
+        "it does not cover the text",
+    )?;
+    slots(&t.symbol_slots, t.symbol_ends.len(), "symbol_slots")?;
+    slots(&t.type_slots, t.types.len(), "type_slots")?;
+    slots(&t.entity_slots, t.entities.len(), "entity_slots")?;
+    slots(&t.row_slots, t.rows.len(), "row_slots")?;
+    slots(&t.cell_slots, t.cells.len(), "cell_slots")
+}
+
+fn slots(slots: &[Slot], entries: usize, name: &'static str) -> Checked {
+    if slots.is_empty() {
+        return demand(entries == 0, name, "entries cannot be found");
+    }
+    let taken = slots.iter().filter(|slot| slot.ix != NONE);
+    demand(
+        slots.len().is_power_of_two() && taken.clone().count() < slots.len(),
+        name,
+        "it has no free slot",
+    )?;
+    demand(
+        taken.clone().all(|slot| (slot.ix as usize) < entries),
+        name,
+        "it names an entry that does not exist",
+    )
+}
+
+fn meta(t: &Tables) -> Checked {
+    let [meta] = t.meta.as_slice() else {
+        return Err(LoadError::table("meta", "there must be one record"));
+    };
+    demand(text(meta.name, &t.texts), "meta", "the name is no text")?;
+    let keys = [meta.now_key, meta.delegation_key].into_iter().chain(meta.delegation_fields);
+    demand(
+        keys.into_iter().all(|key| none_or_below(key, &t.symbol_ends)),
+        "meta",
+        "a key does not exist",
+    )?;
+    let filled = meta.delegation_key == NONE || !meta.delegation_fields.contains(&NONE);
+    demand(filled, "meta", "the delegation's fields have no names")?;
+    demand(meta.limits.value_depth_max <= NESTING_MAX, "meta", "value_depth_max is above 1024")
+}
+
+fn schema(t: &Tables) -> Checked {
+    let name = "schema_types";
+    let mut depths: Vec<u32> = Vec::with_capacity(t.schema_types.len());
+    let depth_of = |depths: &[u32], id: u32| depths.get(id as usize).copied();
+    let mut fields_seen = 0usize;
+    for node in &t.schema_types {
+        // Parts come before what they are part of, so nothing contains itself.
+        let depth = match node.kind {
+            TYPE_BOOL | TYPE_LONG | TYPE_STRING => Some(0),
+            TYPE_ENTITY => none_or_below(node.a, &t.types).then_some(0),
+            TYPE_EXTENSION => {
+                matches!(node.a, TAG_DECIMAL | TAG_DATETIME | TAG_DURATION | TAG_IP4).then_some(0)
+            }
+            TYPE_SET => depth_of(&depths, node.a).map(|depth| depth + 1),
+            TYPE_RECORD => {
+                let span = Span { start: node.a, len: node.b };
+                fields_seen += span.len as usize;
+                demand(inside(span, &t.fields), name, "a record's fields do not exist")?;
+                span.of(&t.fields).iter().try_fold(0, |deepest: u32, field| {
+                    depth_of(&depths, field.schema_type).map(|depth| deepest.max(depth + 1))
+                })
+            }
+            _ => None,
+        };
+        let depth = depth.filter(|depth| *depth <= NESTING_MAX);
+        depths.push(depth.ok_or(LoadError::table(
+            name,
+            "a type refers to what does not exist or is too deep",
+        ))?);
+        demand(fields_seen <= t.fields.len(), name, "records share fields")?;
+    }
+    let fields_ok = t
+        .fields
+        .iter()
+        .all(|f| below(f.name, &t.symbol_ends) && below(f.schema_type, &t.schema_types));
+    demand(fields_ok, "fields", "a name or type does not exist")?;
+    for declaration in &t.declarations {
+        let name = "declarations";
+        demand(inside(declaration.fields, &t.fields), name, "its attributes do not exist")?;
+        demand(
+            declaration.fields.of(&t.fields).is_sorted_by_key(|f| f.name),
+            name,
+            "its attributes are out of order",
+        )?;
+        demand(
+            none_or_below(declaration.tags, &t.schema_types),
+            name,
+            "the type of its tags does not exist",
+        )?;
+        let lists = inside(declaration.ancestor_types, &t.type_lists)
+            && inside(declaration.members, &t.type_lists);
+        demand(lists, name, "a list does not exist")?;
+    }
+    for action in &t.actions {
+        let lists =
+            inside(action.principals, &t.type_lists) && inside(action.resources, &t.type_lists);
+        demand(
+            lists && below(action.context, &t.schema_types),
+            "actions",
+            "a list or type does not exist",
+        )?;
+    }
+    let attributes = t.caller_attributes.iter();
+    let known = |a: &crate::program::CallerAttribute| {
+        below(a.entity_type, &t.types) && below(a.attribute, &t.symbol_ends)
+    };
+    demand(attributes.clone().all(known), "caller_attributes", "a type or attribute does not exist")
+}
+
+fn names(t: &Tables) -> Checked {
+    for ty in &t.types {
+        let classes = below(ty.principal_class, &t.principal_classes)
+            && below(ty.action_class, &t.action_classes)
+            && below(ty.resource_class, &t.resource_classes);
+        let known =
+            below(ty.name, &t.symbol_ends) && none_or_below(ty.declaration, &t.declarations);
+        demand(classes && known, "types", "a name, class or declaration does not exist")?;
+    }
+    let shape_len = |shape: u32| t.shapes.get(shape as usize).map(|span| span.len as usize);
+    let fits = |shape: u32, start: u32| match shape {
+        NONE => true,
+        shape => shape_len(shape).is_some_and(|len| {
+            (start as usize).checked_add(len).is_some_and(|end| end <= t.vals.len())
+        }),
+    };
+    for entity in &t.entities {
+        let name = "entities";
+        demand(
+            below(entity.entity_type, &t.types) && text(entity.id, &t.entity_text),
+            name,
+            "a type or id does not exist",
+        )?;
+        demand(
+            fits(entity.shape, entity.attrs) && fits(entity.tag_shape, entity.tags),
+            name,
+            "its values do not exist",
+        )?;
+        let ancestors = entity.ancestors;
+        demand(inside(ancestors, &t.ancestors), name, "its ancestors do not exist")?;
+        let classes = below(entity.principal_class, &t.principal_classes)
+            && below(entity.action_class, &t.action_classes)
+            && below(entity.resource_class, &t.resource_classes);
+        demand(
+            classes && none_or_below(entity.action, &t.actions),
+            name,
+            "a class or action does not exist",
+        )?;
+    }
+    let ancestors = t.ancestors.iter().all(|entity| below(*entity, &t.entities));
+    demand(ancestors, "ancestors", "an entity does not exist")?;
+    for shape in &t.shapes {
+        let keys = shape.of(&t.shape_keys);
+        let ordered =
+            keys.is_sorted_by(|a, b| a < b) && keys.iter().all(|key| below(*key, &t.symbol_ends));
+        demand(
+            inside(*shape, &t.shape_keys) && ordered,
+            "shapes",
+            "its keys do not exist or are out of order",
+        )?;
+    }
+    Ok(())
+}
+
+fn vals(t: &Tables) -> Checked {
+    let name = "vals";
+    // How deep each value is, and each run that a compound value points at: a run is looked at once.
+    let mut depths: Vec<u32> = Vec::with_capacity(t.vals.len());
+    let mut runs: HashMap<(u32, u32, bool), u32> = HashMap::new();
+    let mut walked = 0usize;
+    let values = Values { tables: t, vals: &[], shapes: &[], shape_keys: &[], ip6: &[] };
+    for (at, val) in t.vals.iter().enumerate() {
+        let span = match val.tag {
+            TAG_BOOL => (val.bits <= 1).then_some(Span::EMPTY),
+            TAG_LONG | TAG_DECIMAL | TAG_DATETIME | TAG_DURATION => Some(Span::EMPTY),
+            TAG_STRING => (val.bits < t.symbol_ends.len() as u64).then_some(Span::EMPTY),
+            TAG_ENTITY => (val.bits < t.entities.len() as u64).then_some(Span::EMPTY),
+            TAG_IP4 => (val.bits >> 32 <= 32).then_some(Span::EMPTY),
+            TAG_IP6 => (val.bits < t.ip6.len() as u64 && val.aux <= 128).then_some(Span::EMPTY),
+            TAG_SET => u32::try_from(val.bits).ok().map(|start| Span { start, len: val.aux }),
+            TAG_RECORD => t.shapes.get(val.aux as usize).and_then(|shape| {
+                u32::try_from(val.bits).ok().map(|start| Span { start, len: shape.len })
+            }),
+            _ => None,
+        };
+        let span = span.ok_or(LoadError::table(name, "a value refers to what does not exist"))?;
+        // Parts come before what they are part of, so nothing contains itself.
+        demand(span.range().end <= at, name, "a value contains a later one")?;
+        let is_set = val.tag == TAG_SET;
+        let depth = match runs.get(&(span.start, span.len, is_set)) {
+            Some(depth) => *depth,
+            None => {
+                let parts = span.of(&t.vals);
+                walked += parts.len();
+                let sorted = !is_set
+                    || parts.is_sorted_by(|a: &Val, b: &Val| values.compare(*a, *b).is_lt());
+                demand(sorted, name, "a set is out of order")?;
+                let deepest =
+                    depths.get(span.range()).unwrap_or_default().iter().max().copied().unwrap_or(0);
+                let depth = deepest + u32::from(matches!(val.tag, TAG_SET | TAG_RECORD));
+                runs.insert((span.start, span.len, is_set), depth);
+                depth
+            }
+        };
+        demand(
+            depth <= NESTING_MAX && walked <= 2 * t.vals.len(),
+            name,
+            "values are too deep or overlap",
+        )?;
+        depths.push(depth);
+    }
+    Ok(())
+}
+
+fn scopes(t: &Tables) -> Checked {
+    for (keys, classes, in_keys, name) in [
+        (&t.principal_keys, &t.principal_classes, &t.principal_in_keys, "principal_keys"),
+        (&t.action_keys, &t.action_classes, &t.action_in_keys, "action_keys"),
+        (&t.resource_keys, &t.resource_classes, &t.resource_in_keys, "resource_keys"),
+    ] {
+        demand(
+            keys.iter().all(|key| key_exists(t, key)),
+            name,
+            "a key asks for what does not exist",
+        )?;
+        demand(!classes.is_empty(), name, "there is no class for unknown entities")?;
+        for class in classes {
+            let listed = inside(*class, &t.class_keys)
+                && class.of(&t.class_keys).iter().all(|key| below(*key, keys));
+            demand(listed, name, "a class names a key that does not exist")?;
+        }
+        let listed =
+            in_keys.iter().all(|hit| below(hit.entity, &t.entities) && below(hit.key, keys));
+        demand(listed && in_keys.is_sorted(), name, "the keys of descendants are out of order")?;
+    }
+    let members = t.key_entities.iter().all(|entity| below(*entity, &t.entities));
+    demand(members, "key_entities", "an entity does not exist")?;
+    for row in &t.rows {
+        let keys =
+            below(row.action_key, &t.action_keys) && below(row.principal_key, &t.principal_keys);
+        demand(keys && inside(row.cells, &t.cells), "rows", "a key or cell does not exist")?;
+    }
+    for cell in &t.cells {
+        let known = below(cell.row, &t.rows) && below(cell.resource_key, &t.resource_keys);
+        demand(
+            known && inside(cell.policies, &t.postings),
+            "cells",
+            "a row, key or policy does not exist",
+        )?;
+    }
+    demand(
+        t.postings.iter().all(|ix| below(*ix, &t.policies)),
+        "postings",
+        "a policy does not exist",
+    )
+}
+
+fn key_exists(t: &Tables, key: &KeyRec) -> bool {
+    match key.kind {
+        KEY_ANY => true,
+        KEY_IS => below(key.entity_type, &t.types),
+        KEY_EQ | KEY_IN => below(key.entity, &t.entities),
+        KEY_IS_IN => below(key.entity_type, &t.types) && below(key.entity, &t.entities),
+        KEY_IN_SET => inside(Span { start: key.entity, len: key.len }, &t.key_entities),
+        _ => false,
+    }
+}
+
+fn policies(t: &Tables) -> Checked {
+    let name = "policies";
+    // Links of one template share their condition.
+    let mut checked = HashSet::new();
+    let mut walked = 0usize;
+    for policy in &t.policies {
+        demand(text(policy.id, &t.texts), name, "an id is no text")?;
+        let keys = below(policy.principal_key, &t.principal_keys)
+            && below(policy.action_key, &t.action_keys)
+            && below(policy.resource_key, &t.resource_keys);
+        demand(keys && inside(policy.ops, &t.ops), name, "a key or its condition does not exist")?;
+        if checked.insert((policy.ops.start, policy.ops.len)) {
+            walked += policy.ops.len as usize;
+            demand(walked <= t.ops.len(), name, "conditions overlap")?;
+            condition(t, policy.ops)?;
+        }
+    }
+    for pattern in &t.patterns {
+        let pieces = inside(pattern.pieces, &t.pieces)
+            && pattern.pieces.of(&t.pieces).iter().all(|piece| text(*piece, &t.pattern_text));
+        demand(pieces, "patterns", "a piece is no text")?;
+    }
+    demand(
+        t.paths.iter().all(|key| below(*key, &t.symbol_ends)),
+        "paths",
+        "an attribute does not exist",
+    )?;
+    let obligations = t.obligations.iter();
+    let texts = obligations
+        .clone()
+        .all(|o| below(o.policy, &t.policies) && text(o.key, &t.texts) && text(o.value, &t.texts));
+    demand(
+        texts && t.obligations.is_sorted_by_key(|o| o.policy),
+        "obligations",
+        "they are out of order or no texts",
+    )
+}
+
+fn condition(t: &Tables, ops: Span) -> Checked {
+    for (at, instruction) in ops.of(&t.ops).iter().enumerate() {
+        let c = instruction.c;
+        let holds = match instruction.code {
+            op::FAULT => false,
+            op::CONST => below(c, &t.vals),
+            op::VAR => instruction.a < 4,
+            op::ATTR | op::HAS => below(c, &t.symbol_ends),
+            op::HAS_PATH => inside(Span { start: c, len: instruction.b.into() }, &t.paths),
+            op::AND | op::OR | op::BRANCH | op::JUMP => {
+                (at + 1).saturating_add(c as usize) <= ops.len as usize
+            }
+            op::LIKE => below(c, &t.patterns),
+            op::IS => none_or_below(c, &t.types),
+            op::RECORD => below(c, &t.shapes),
+            op::CALL => op::function(instruction.a).is_some(),
+            op::FAIL => usize::from(instruction.a) < crate::eval::FAIL_KINDS.len(),
+            code => code <= op::FAIL,
+        };
+        demand(holds, "ops", "an instruction is unknown or refers to what does not exist")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! The engine under test, fed with texts: compiled, written to bundle bytes, loaded, asked.
+//!
+//! Whatever a test asks goes through the bytes of a bundle; there is no other way into the engine.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pdp_core::json::{self, Arena};
+use pdp_core::{
+    Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason, Request,
+    RequestLimits, Scratch, Source, Uid,
+};
+use serde_json::Value;
+
+/// A way of running the engine; the answers must not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode {
+    /// Tests are lifted from conditions into the scope.
+    pub lift: bool,
+    /// The index is replaced by all policies.
+    pub all_policies: bool,
+}
+
+/// Every mode.
+pub const MODES: [Mode; 4] = [
+    Mode { lift: true, all_policies: false },
+    Mode { lift: true, all_policies: true },
+    Mode { lift: false, all_policies: false },
+    Mode { lift: false, all_policies: true },
+];
+
+/// What one request gave, in terms that engines share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Allow or deny.
+    Answer {
+        /// Whether the request is allowed.
+        allow: bool,
+        /// Determining policies.
+        reasons: BTreeSet<String>,
+        /// Policies that could not be evaluated.
+        errors: BTreeSet<String>,
+    },
+    /// The request does not fit the schema or cannot be read.
+    Refused(String),
+}
+
+/// A compiled policy set.
+#[derive(Debug)]
+pub struct Engine {
+    with_lift: Decider,
+    without_lift: Decider,
+    /// What the strict validator says.
+    pub validates: bool,
+    scratch: Scratch,
+    arena: Arena,
+}
+
+impl Engine {
+    /// Compiles texts, with and without lifting, and loads both from their bytes.
+    pub fn new(texts: &Loose<'_>) -> Result<Self, String> {
+        let source = Source::loose(texts).map_err(|report| report.to_string())?;
+        let load = |lift| -> Result<Decider, String> {
+            let options = CompileOptions { lift, keep_source: false };
+            let bytes =
+                pdp_core::compile(&source, &options).map_err(|report| report.to_string())?;
+            let bundle = Bundle::load(&bytes, &LoadLimits::STANDARD).map_err(|e| e.to_string())?;
+            Ok(Decider::new(Arc::new(bundle)))
+        };
+        Ok(Self {
+            with_lift: load(true)?,
+            without_lift: load(false)?,
+            validates: source.validates(),
+            scratch: Scratch::new(),
+            arena: Arena::new(),
+        })
+    }
+
+    /// Asks one request, its parts as JSON.
+    pub fn ask(
+        &mut self,
+        mode: Mode,
+        [principal, action, resource]: [(&str, &str); 3],
+        context: &Value,
+        inline: &Value,
+        validate_request: bool,
+    ) -> Outcome {
+        self.arena.reset();
+        let decider = if mode.lift { &self.with_lift } else { &self.without_lift };
+        let bundle = decider.bundle().map(Arc::as_ref);
+        let limits = RequestLimits { request_bytes_max: usize::MAX, json_depth_max: 128 };
+        let action = Uid::new(action.0, action.1);
+        let context =
+            match json::read_context(&context.to_string(), action, bundle, &self.arena, &limits) {
+                Ok(context) => context,
+                Err(error) => return Outcome::Refused(error.to_string()),
+            };
+        let entities = match inline {
+            Value::Null => &[],
+            inline => {
+                match json::read_entities(&inline.to_string(), bundle, &self.arena, &limits) {
+                    Ok(entities) => entities,
+                    Err(error) => return Outcome::Refused(error.to_string()),
+                }
+            }
+        };
+        let request = Request {
+            entities,
+            ..Request::new(
+                Uid::new(principal.0, principal.1),
+                action,
+                Uid::new(resource.0, resource.1),
+                context,
+            )
+        };
+        let options = DecideOptions { validate_request, all_policies: mode.all_policies };
+        let answer = decider.decide_with(&mut self.scratch, &request, &options);
+        match answer.reason() {
+            Reason::InvalidRequest | Reason::Limit => Outcome::Refused(answer.message().to_owned()),
+            _ => Outcome::Answer {
+                allow: answer.is_allowed(),
+                reasons: answer.policies().map(str::to_owned).collect(),
+                errors: answer.errors().map(|(id, _)| id.to_owned()).collect(),
+            },
+        }
+    }
+}
