@@ -17,7 +17,7 @@ use std::fmt;
 
 pub use bumpalo::Bump as Arena;
 
-pub use request::{read_context, read_entities, read_request};
+pub use request::{read_request, read_request_as_cedar};
 pub use uid::read_uid;
 
 /// Why a text is not what it should be: what, where and what to do.

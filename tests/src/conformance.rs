@@ -178,15 +178,15 @@ fn run_request(engine: &mut Engine, mode: Mode, request: &Value) -> Option<Strin
         reasons: ids(&request["reason"]),
         errors: ids(&request["errors"]),
     };
-    let uid = |value: &Value| -> (String, String) {
-        let uid = value.get("__entity").unwrap_or(value);
-        (uid["type"].as_str().unwrap_or("").to_owned(), uid["id"].as_str().unwrap_or("").to_owned())
-    };
-    let [principal, action, resource] =
-        ["principal", "action", "resource"].map(|part| uid(&request[part]));
-    let triple = [&principal, &action, &resource].map(|(ty, id)| (ty.as_str(), id.as_str()));
+    let uid = |part: &str| request[part].get("__entity").unwrap_or(&request[part]).clone();
+    let asked = serde_json::json!({
+        "principal": uid("principal"),
+        "action": uid("action"),
+        "resource": uid("resource"),
+        "context": request["context"],
+    });
     let validate = request["validateRequest"].as_bool().unwrap_or(true);
-    let came = engine.ask(mode, triple, &request["context"], &Value::Null, validate);
+    let came = engine.ask(mode, &asked.to_string(), validate);
     (came != expected).then(|| format!("expected {expected:?}, came {came:?}"))
 }
 

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use pdp_core::json::{self, Arena};
 use pdp_core::{
-    Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason, Request,
-    RequestLimits, Scratch, Source, Uid,
+    Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason, RequestLimits,
+    Scratch, Source,
 };
-use serde_json::Value;
 
 /// A way of running the engine; the answers must not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,42 +75,15 @@ impl Engine {
         })
     }
 
-    /// Asks one request, its parts as JSON.
-    pub fn ask(
-        &mut self,
-        mode: Mode,
-        [principal, action, resource]: [(&str, &str); 3],
-        context: &Value,
-        inline: &Value,
-        validate_request: bool,
-    ) -> Outcome {
+    /// Asks one request, given as JSON (see `pdp_core::json`).
+    pub fn ask(&mut self, mode: Mode, request: &str, validate_request: bool) -> Outcome {
         self.arena.reset();
         let decider = if mode.lift { &self.with_lift } else { &self.without_lift };
         let bundle = decider.bundle().map(Arc::as_ref);
         let limits = RequestLimits { request_bytes_max: usize::MAX, json_depth_max: 128 };
-        let action = Uid::new(action.0, action.1);
-        let context =
-            match json::read_context(&context.to_string(), action, bundle, &self.arena, &limits) {
-                Ok(context) => context,
-                Err(error) => return Outcome::Refused(error.to_string()),
-            };
-        let entities = match inline {
-            Value::Null => &[],
-            inline => {
-                match json::read_entities(&inline.to_string(), bundle, &self.arena, &limits) {
-                    Ok(entities) => entities,
-                    Err(error) => return Outcome::Refused(error.to_string()),
-                }
-            }
-        };
-        let request = Request {
-            entities,
-            ..Request::new(
-                Uid::new(principal.0, principal.1),
-                action,
-                Uid::new(resource.0, resource.1),
-                context,
-            )
+        let request = match json::read_request_as_cedar(request, bundle, &self.arena, &limits) {
+            Ok(request) => request,
+            Err(error) => return Outcome::Refused(error.to_string()),
         };
         let options = DecideOptions { validate_request, all_policies: mode.all_policies };
         let answer = decider.decide_with(&mut self.scratch, &request, &options);

@@ -45,6 +45,31 @@ pub fn read_request<'a>(
     arena: &'a Bump,
     limits: &RequestLimits,
 ) -> Result<Request<'a>, JsonError> {
+    request(text, bundle, false, arena, limits)
+}
+
+/// Reads a request as Cedar's own context parser does: a context that lacks a declared attribute, or has one that the
+/// schema does not declare, is an error here and not left to validation. For comparing engines.
+///
+/// # Errors
+///
+/// As [`read_request`], and when the context does not have the attributes that the schema declares.
+pub fn read_request_as_cedar<'a>(
+    text: &str,
+    bundle: Option<&Bundle>,
+    arena: &'a Bump,
+    limits: &RequestLimits,
+) -> Result<Request<'a>, JsonError> {
+    request(text, bundle, true, arena, limits)
+}
+
+fn request<'a>(
+    text: &str,
+    bundle: Option<&Bundle>,
+    closed: bool,
+    arena: &'a Bump,
+    limits: &RequestLimits,
+) -> Result<Request<'a>, JsonError> {
     let json = tree::read(text, arena, limits.request_bytes_max, limits.json_depth_max)?;
     let Json::Object(pairs) = json else {
         return Err(JsonError::new(format!("a request is an object, not {}", json.kind())));
@@ -61,9 +86,8 @@ pub fn read_request<'a>(
     };
     let action = name("action")?;
     let context = match json.get("context") {
-        Some(context) => {
-            self::context(context, action, bundle, arena).map_err(|e| e.within("context"))?
-        }
+        Some(context) => self::context(context, action, bundle, closed, arena)
+            .map_err(|e| e.within("context"))?,
         None => &[],
     };
     let on_behalf_of = match json.get("on_behalf_of") {
@@ -86,8 +110,11 @@ pub fn read_request<'a>(
             Some(now.parse().map_err(|e| JsonError::new(format!("`{now}`: {e}")).within("now"))?)
         }
         Some(other) => {
-            return Err(JsonError::new(format!("expected a datetime string, not {}", other.kind()))
-                .within("now"));
+            return Err(JsonError::new(format!(
+                "expected a datetime string, not {}",
+                other.kind()
+            ))
+            .within("now"));
         }
         None => None,
     };
@@ -104,41 +131,11 @@ pub fn read_request<'a>(
     })
 }
 
-/// Reads a context record for an action.
-///
-/// # Errors
-///
-/// As [`read_request`].
-pub fn read_context<'a>(
-    text: &str,
-    action: Uid<'_>,
-    bundle: Option<&Bundle>,
-    arena: &'a Bump,
-    limits: &RequestLimits,
-) -> Result<&'a [(&'a str, Value<'a>)], JsonError> {
-    let json = tree::read(text, arena, limits.request_bytes_max, limits.json_depth_max)?;
-    context(json, action, bundle, arena)
-}
-
-/// Reads a list of inline entities, in Cedar's entity JSON: `[{"uid", "attrs", "parents", "tags"}]`.
-///
-/// # Errors
-///
-/// As [`read_request`].
-pub fn read_entities<'a>(
-    text: &str,
-    bundle: Option<&Bundle>,
-    arena: &'a Bump,
-    limits: &RequestLimits,
-) -> Result<&'a [InlineEntity<'a>], JsonError> {
-    let json = tree::read(text, arena, limits.request_bytes_max, limits.json_depth_max)?;
-    list(Some(json), "entities", arena, |entity| self::entity(entity, bundle, arena))
-}
-
 fn context<'a>(
     json: Json<'a>,
     action: Uid<'_>,
     bundle: Option<&Bundle>,
+    closed: bool,
     arena: &'a Bump,
 ) -> Result<&'a [(&'a str, Value<'a>)], JsonError> {
     let Json::Object(pairs) = json else {
@@ -151,7 +148,7 @@ fn context<'a>(
     let Some(bundle) = bundle.filter(|bundle| bundle.has_schema()) else {
         return value::plain_record(pairs, arena);
     };
-    let (tables, meta) = (bundle.tables(), bundle.meta());
+    let tables = bundle.tables();
     let schema_type = lookup::entity_type(tables, action.entity_type.as_bytes())
         .and_then(|ty| lookup::entity(tables, ty, action.id.as_bytes()))
         .and_then(|action| context_type(tables, action))
@@ -159,9 +156,7 @@ fn context<'a>(
         .filter(|node| node.kind == TYPE_RECORD);
     let Some(node) = schema_type else { return value::plain_record(pairs, arena) };
     let fields = Span { start: node.a, len: node.b }.of(&tables.fields);
-    // What the PDP fills in is not there yet, so a missing key is left to validation.
-    let filled = meta.now_key != NONE || meta.delegation_key != NONE;
-    value::record(pairs, tables, fields, !filled, arena)
+    value::record(pairs, tables, fields, closed, arena)
 }
 
 fn entity<'a>(
@@ -200,6 +195,7 @@ fn entity<'a>(
         .map(|(tables, declaration): (&Tables, _)| Expected {
             tables,
             schema_type: declaration.tags,
+            closed: false,
         });
     let mut tags = ArenaVec::new_in(arena);
     for (key, tag) in part(json, "tags")? {

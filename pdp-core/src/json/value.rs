@@ -19,6 +19,8 @@ use crate::request::Value;
 pub(super) struct Expected<'t> {
     pub(super) tables: &'t Tables,
     pub(super) schema_type: u32,
+    /// Records must have exactly the fields declared; else that is left to validation.
+    pub(super) closed: bool,
 }
 
 /// A value.
@@ -48,7 +50,7 @@ pub(super) fn value<'a>(
         TYPE_RECORD => match json {
             Json::Object(pairs) => {
                 let fields = Span { start: node.a, len: node.b }.of(&expected.tables.fields);
-                record(pairs, expected.tables, fields, true, arena).map(Value::Record)
+                record(pairs, expected.tables, fields, expected.closed, arena).map(Value::Record)
             }
             json => Err(JsonError::new(format!("expected an object, not {}", json.kind()))),
         },
@@ -57,7 +59,7 @@ pub(super) fn value<'a>(
     }
 }
 
-/// A record with the types its fields have. `closed`: exactly these fields, the required ones among them.
+/// A record with the types its fields have. `closed`: exactly these fields, the required ones among them, at every level.
 pub(super) fn record<'a>(
     pairs: &[(&'a str, Json<'a>)],
     tables: &Tables,
@@ -76,7 +78,8 @@ pub(super) fn record<'a>(
         if field.is_none() && closed {
             return Err(JsonError::new(format!("`{key}` is not declared in the schema")));
         }
-        let expected = field.map(|field| Expected { tables, schema_type: field.schema_type });
+        let expected =
+            field.map(|field| Expected { tables, schema_type: field.schema_type, closed });
         read.push((*key, value(*json, expected, arena).map_err(|e| e.within(key))?));
     }
     if closed {
