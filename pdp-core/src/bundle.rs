@@ -121,7 +121,7 @@ impl Bundle {
         self.tables.policies.len()
     }
 
-    /// Entities in the store, the schema's actions included.
+    /// Entities in the store, the schema's actions not counted.
     pub fn entity_count(&self) -> usize {
         self.meta.stored_entities as usize
     }

@@ -146,6 +146,9 @@ fn meta(builder: &mut Builder, manifest: &Manifest, source: &Source) -> Result<(
                 .push(crate::program::CallerAttribute { entity_type, attribute });
         }
     }
+    // The schema's actions are stored, too, but nobody wrote them as entities.
+    let declared =
+        source.schema.as_ref().map_or(0, |schema| schema.actions.len()).min(source.entities.len());
     let record = MetaRec {
         revision: manifest.revision,
         limits: manifest.limits,
@@ -154,7 +157,7 @@ fn meta(builder: &mut Builder, manifest: &Manifest, source: &Source) -> Result<(
         now_key,
         delegation_key,
         delegation_fields,
-        stored_entities: u32::try_from(source.entities.len()).map_err(|_| TooMany)?,
+        stored_entities: u32::try_from(source.entities.len() - declared).map_err(|_| TooMany)?,
     };
     builder.tables.meta.push(record);
     Ok(())

@@ -377,9 +377,16 @@ impl FromStr for IpNet {
     }
 }
 
+/// Prints text that is read back: mapped IPv4 in hexadecimal groups, since Cedar refuses its dotted form.
 impl fmt::Display for IpNet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.addr, self.prefix)
+        match self.addr {
+            IpAddr::V6(addr) if addr.to_ipv4_mapped().is_some() => {
+                let [.., high, low] = addr.segments();
+                write!(f, "::ffff:{high:x}:{low:x}/{}", self.prefix)
+            }
+            addr => write!(f, "{addr}/{}", self.prefix),
+        }
     }
 }
 

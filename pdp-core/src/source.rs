@@ -165,7 +165,14 @@ impl Source {
             report.push(Diagnostic::new(codes::EMPTY, "the bundle has no policy").help(help));
         }
         if manifest.entities_complete {
-            check::references(&entities, &policies, &folder.policies, schema.as_ref(), &mut report);
+            check::references(
+                &entities,
+                &policies,
+                &folder.policies,
+                &folder.entities,
+                schema.as_ref(),
+                &mut report,
+            );
         }
         check::manifest(&manifest, schema.as_ref(), &mut report);
         check::unconstrained(&policies, &folder.policies, &mut report);

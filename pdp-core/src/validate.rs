@@ -4,8 +4,9 @@
 //! it fits; otherwise a sentence is left in `scratch.message`. The compiled schema's nesting is bounded, and with it
 //! the recursion here.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
+use crate::faults;
 use crate::ids::NONE;
 use crate::prepare::{Refusal, arrived, context_type, invalid};
 use crate::program::{
@@ -13,9 +14,8 @@ use crate::program::{
     TAG_ENTITY, TAG_IP4, TAG_IP6, TAG_LONG, TAG_RECORD, TAG_SET, TAG_STRING, TYPE_BOOL,
     TYPE_ENTITY, TYPE_EXTENSION, TYPE_LONG, TYPE_RECORD, TYPE_SET, TYPE_STRING, Tables, Val,
 };
-use crate::request::InlineEntity;
+use crate::request::{InlineEntity, Uid};
 use crate::scratch::Scratch;
-use crate::{faults, lookup};
 
 /// A place inside a value that does not fit, innermost part first.
 #[derive(Debug, Default)]
@@ -53,19 +53,18 @@ pub(crate) fn scope(
     let record =
         t.entities.get(action as usize).and_then(|record| t.actions.get(record.action as usize));
     let Some(record) = record else {
-        let (ty, id) = names(t, s, action);
-        return Err(invalid!(s, "action {ty}::\"{id}\" is not declared in the schema"));
+        return Err(say(s, |s, text| {
+            write!(text, "action {} is not declared in the schema", name(t, s, action))
+        }));
     };
     for (what, entity, types) in
         [("principal", principal, record.principals), ("resource", resource, record.resources)]
     {
         if !types.of(&t.type_lists).contains(&s.entity_type(t, entity)) {
-            let (ty, _) = names(t, s, entity);
-            let (_, action) = names(t, s, action);
-            return Err(invalid!(
-                s,
-                "a {what} of type `{ty}` does not apply to action \"{action}\""
-            ));
+            return Err(say(s, |s, text| {
+                let (entity, action) = (type_name(t, s, entity), name(t, s, action));
+                write!(text, "a {what} of type `{entity}` does not apply to action {action}")
+            }));
         }
     }
     Ok(())
@@ -85,7 +84,7 @@ pub(crate) fn context(
     let mut path = Path::default();
     match fits(t, s, context, expected, &mut path) {
         Ok(()) => Ok(()),
-        Err(misfit) => Err(refuse(t, s, "context", &path, misfit)),
+        Err(misfit) => Err(refuse(t, s, format_args!("context"), &path, misfit)),
     }
 }
 
@@ -133,19 +132,21 @@ pub(crate) fn inline(
                 )
             });
         if let Err(misfit) = checked {
-            let what = format!("inline entity {owner}");
-            return Err(refuse(t, s, &what, &path, misfit));
+            return Err(refuse(t, s, format_args!("inline entity {owner}"), &path, misfit));
         }
         let allowed = declaration.ancestor_types.of(&t.type_lists);
         for ancestor in guest.ancestors.of(&s.ancestors) {
             let unfit = !allowed.contains(&s.entity_type(t, *ancestor))
                 || euid_fits(t, s, *ancestor).is_err();
             if unfit {
-                let (ty, id) = names(t, s, *ancestor);
-                return Err(invalid!(
-                    s,
-                    "inline entity {owner} may not have the ancestor {ty}::\"{id}\""
-                ));
+                let ancestor = *ancestor;
+                return Err(say(s, |s, text| {
+                    write!(
+                        text,
+                        "inline entity {owner} may not have the ancestor {}",
+                        name(t, s, ancestor)
+                    )
+                }));
             }
         }
     }
@@ -168,19 +169,27 @@ fn supplied(
             fits(t, s, *val, field.schema_type, &mut path).err()
         });
     match misfit {
-        Some(misfit) => Err(refuse(t, s, "a caller-supplied attribute", &path, misfit)),
+        Some(misfit) => {
+            Err(refuse(t, s, format_args!("a caller-supplied attribute"), &path, misfit))
+        }
         None => Ok(()),
     }
 }
 
 fn declared(t: &Tables, s: &mut Scratch, what: &str, entity: u32) -> Result<(), Refusal> {
     let Some(declaration) = declaration(t, s.entity_type(t, entity)) else {
-        let (ty, _) = names(t, s, entity);
-        return Err(invalid!(s, "the {what}'s type `{ty}` is not declared in the schema"));
+        return Err(say(s, |s, text| {
+            write!(
+                text,
+                "the {what}'s type `{}` is not declared in the schema",
+                type_name(t, s, entity)
+            )
+        }));
     };
     if declaration.enumerated == 1 && !declaration.members.of(&t.type_lists).contains(&entity) {
-        let (ty, id) = names(t, s, entity);
-        return Err(invalid!(s, "the {what} {ty}::\"{id}\" is not one of its enumerated type"));
+        return Err(say(s, |s, text| {
+            write!(text, "the {what} {} is not one of its enumerated type", name(t, s, entity))
+        }));
     }
     Ok(())
 }
@@ -287,56 +296,82 @@ fn euid_fits(t: &Tables, s: &Scratch, entity: u32) -> Result<(), Misfit> {
 
 // === messages ===
 
+/// Leaves a sentence. It is written into memory that stays, so that refusing costs no allocation either.
 #[cold]
-fn refuse(t: &Tables, s: &mut Scratch, what: &str, path: &Path, misfit: Misfit) -> Refusal {
-    let mut place = what.to_owned();
-    for key in path.keys.iter().take(path.len).rev() {
-        place.push('.');
-        place.push_str(&String::from_utf8_lossy(s.symbol_text(t, *key)));
-    }
-    let symbol = |symbol: u32| String::from_utf8_lossy(s.symbol_text(t, symbol)).into_owned();
-    let text = match misfit {
-        Misfit::Type { expected, actual } => {
-            format!("{place} must be {}, not {}", describe(t, expected), describe_tag(actual))
-        }
-        Misfit::Missing { field } => format!("{place} lacks `{}`", symbol(field)),
-        Misfit::Unexpected { field } => {
-            format!("{place} has `{}`, which the schema does not declare", symbol(field))
-        }
-        Misfit::Undeclared { entity } => {
-            let (ty, id) = names(t, s, entity);
-            format!("{place} names {ty}::\"{id}\", which the schema does not declare")
-        }
-    };
-    s.message.clear();
-    s.message.push_str(&text);
+fn say(s: &mut Scratch, write: impl FnOnce(&Scratch, &mut String) -> fmt::Result) -> Refusal {
+    let mut text = std::mem::take(&mut s.message);
+    text.clear();
+    // Writing to a String cannot fail.
+    let _ = write(s, &mut text);
+    s.message = text;
     Refusal::Invalid
 }
 
-fn names(t: &Tables, s: &Scratch, entity: u32) -> (String, String) {
-    let (ty, id) = s.entity_name(t, entity);
-    (
-        String::from_utf8_lossy(ty).into_owned(),
-        String::from_utf8_lossy(id).escape_debug().to_string(),
-    )
+#[cold]
+fn refuse(
+    t: &Tables,
+    s: &mut Scratch,
+    what: fmt::Arguments<'_>,
+    path: &Path,
+    misfit: Misfit,
+) -> Refusal {
+    say(s, |s, text| {
+        write!(text, "{what}")?;
+        for key in path.keys.iter().take(path.len).rev() {
+            write!(text, ".{}", symbol(t, s, *key))?;
+        }
+        match misfit {
+            Misfit::Type { expected, actual } => {
+                text.push_str(" must be ");
+                describe(text, t, s, expected)?;
+                write!(text, ", not {}", describe_tag(actual))
+            }
+            Misfit::Missing { field } => write!(text, " lacks `{}`", symbol(t, s, field)),
+            Misfit::Unexpected { field } => {
+                write!(text, " has `{}`, which the schema does not declare", symbol(t, s, field))
+            }
+            Misfit::Undeclared { entity } => {
+                write!(text, " names {}, which the schema does not declare", name(t, s, entity))
+            }
+        }
+    })
 }
 
-fn describe(t: &Tables, schema_type: u32) -> String {
+/// An entity's name.
+fn name<'a>(t: &'a Tables, s: &'a Scratch, entity: u32) -> Uid<'a> {
+    let (entity_type, id) = s.entity_name(t, entity);
+    Uid::new(utf8(entity_type), utf8(id))
+}
+
+fn type_name<'a>(t: &'a Tables, s: &'a Scratch, entity: u32) -> &'a str {
+    utf8(s.entity_name(t, entity).0)
+}
+
+fn symbol<'a>(t: &'a Tables, s: &'a Scratch, symbol: u32) -> &'a str {
+    utf8(s.symbol_text(t, symbol))
+}
+
+/// All text of bundle and scratch was a `str` when it came in.
+fn utf8(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap_or("?")
+}
+
+fn describe(text: &mut String, t: &Tables, s: &Scratch, schema_type: u32) -> fmt::Result {
     let Some(SchemaType { kind, a, .. }) = t.schema_types.get(schema_type as usize).copied() else {
-        return "of another type".to_owned();
+        return text.write_str("of another type");
     };
-    match kind {
-        TYPE_BOOL => "a Bool".to_owned(),
-        TYPE_LONG => "a Long".to_owned(),
-        TYPE_STRING => "a String".to_owned(),
+    text.write_str(match kind {
+        TYPE_BOOL => "a Bool",
+        TYPE_LONG => "a Long",
+        TYPE_STRING => "a String",
         TYPE_ENTITY => {
             let name = t.types.get(a as usize).map_or(NONE, |ty| ty.name);
-            format!("an entity of type `{}`", String::from_utf8_lossy(lookup::symbol_text(t, name)))
+            return write!(text, "an entity of type `{}`", symbol(t, s, name));
         }
-        TYPE_SET => "a set".to_owned(),
-        TYPE_RECORD => "a record".to_owned(),
-        _ => describe_tag(a).to_owned(),
-    }
+        TYPE_SET => "a set",
+        TYPE_RECORD => "a record",
+        _ => describe_tag(a),
+    })
 }
 
 fn describe_tag(tag: u32) -> &'static str {

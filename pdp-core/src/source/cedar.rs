@@ -614,7 +614,7 @@ fn entity_tree(entity: &ast::Entity) -> Result<EntityTree, Finding> {
     // The schema's actions come with their hierarchy closed.
     let mut parents: Vec<Name> = entity.ancestors().map(name).collect();
     parents.sort();
-    Ok(EntityTree { name: owner, parents, values, attrs, tags })
+    Ok(EntityTree { name: owner, file: 0, parents, values, attrs, tags })
 }
 
 fn converted<'e, K: ToString + 'e>(

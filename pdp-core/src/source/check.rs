@@ -97,7 +97,7 @@ pub(super) fn merge(
 ) -> Vec<EntityTree> {
     let mut first: HashMap<Name, &str> = HashMap::new();
     let mut all = Vec::new();
-    for (file, entities) in found {
+    for (at, (file, entities)) in found.into_iter().enumerate() {
         for entity in entities {
             let is_action = entity.name.entity_type == "Action"
                 || entity.name.entity_type.ends_with("::Action");
@@ -112,7 +112,7 @@ pub(super) fn merge(
                 }
                 None => {
                     first.insert(entity.name.clone(), &file.name);
-                    all.push(entity);
+                    all.push(EntityTree { file: at, ..entity });
                 }
             }
         }
@@ -126,12 +126,22 @@ pub(super) fn references(
     entities: &[EntityTree],
     policies: &[PolicyTree],
     files: &[TextFile],
+    entity_files: &[TextFile],
     schema: Option<&SchemaTree>,
     report: &mut Report,
 ) {
     let mut known: HashSet<&Name> = entities.iter().map(|entity| &entity.name).collect();
     let enumerated: Vec<Name> = schema.map(enumerated).unwrap_or_default();
     known.extend(&enumerated);
+    let located = |item: Diagnostic, file: Option<&TextFile>, name: &Name| match file {
+        // The id as it is written; most ids occur where they are referred to last.
+        Some(file) => {
+            let quoted = format!("\"{}\"", name.id);
+            let start = file.text.rfind(&quoted).unwrap_or(0);
+            item.in_file(&file.name).at(&file.text, start, start + quoted.len())
+        }
+        None => item,
+    };
     let help = "add the entity, or say `entities_complete = false` in bundle.toml";
     for entity in entities {
         let mut missing: Vec<&Name> = entity
@@ -144,7 +154,8 @@ pub(super) fn references(
         missing.dedup();
         for name in missing {
             let message = format!("entity {} refers to {name}, which does not exist", entity.name);
-            report.push(Diagnostic::new(codes::ENTITY_DANGLING, message).help(help));
+            let item = Diagnostic::new(codes::ENTITY_DANGLING, message).help(help);
+            report.push(located(item, entity_files.get(entity.file), name));
         }
     }
     for policy in policies {

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::cases::Case;
 use crate::ext::Datetime;
-use crate::limits::BundleLimits;
+use crate::json;
+use crate::limits::{BundleLimits, RequestLimits};
 use crate::outcome::Effect;
 
 /// What an author says about a bundle.
@@ -263,7 +264,7 @@ impl CaseToml {
         put("principal", self.principal.ok_or_else(|| missing("principal"))?.into());
         put("action", self.action.ok_or_else(|| missing("action"))?.into());
         put("resource", self.resource.ok_or_else(|| missing("resource"))?.into());
-        put("context", json(toml::Value::Table(self.context.unwrap_or_default()))?);
+        put("context", to_json(toml::Value::Table(self.context.unwrap_or_default()))?);
         if let Some(subject) = self.on_behalf_of {
             put("on_behalf_of", subject.into());
         }
@@ -274,7 +275,7 @@ impl CaseToml {
             put("scopes", scopes.into());
         }
         if let Some(entities) = self.entities {
-            put("entities", json(toml::Value::Array(entities))?);
+            put("entities", to_json(toml::Value::Array(entities))?);
         }
         put("now", self.now.unwrap_or_else(|| case_time.to_string()).into());
         let expect = match self.expect.as_deref() {
@@ -286,9 +287,13 @@ impl CaseToml {
         if let Some(reason) = self.reason.as_deref().filter(|reason| !REASONS.contains(reason)) {
             return Err(format!("`reason` is one of {}, not `{reason}`", REASONS.join(", ")));
         }
+        let request_json = serde_json::Value::Object(request).to_string();
+        // Names, times and shapes; whether the request fits the schema may be the very point of the case.
+        json::read_request(&request_json, None, &json::Arena::new(), &RequestLimits::STANDARD)
+            .map_err(|e| e.to_string())?;
         Ok(Case {
             name: self.name.ok_or_else(|| missing("name"))?,
-            request_json: serde_json::Value::Object(request).to_string(),
+            request_json,
             expect,
             reason: self.reason,
             policies: self.policies,
@@ -299,7 +304,7 @@ impl CaseToml {
 }
 
 /// TOML to JSON; Cedar has neither floats nor TOML's dates.
-fn json(value: toml::Value) -> Result<serde_json::Value, String> {
+fn to_json(value: toml::Value) -> Result<serde_json::Value, String> {
     Ok(match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(i) => i.into(),
@@ -311,10 +316,10 @@ fn json(value: toml::Value) -> Result<serde_json::Value, String> {
             return Err(format!("{d} is no Cedar value; write a datetime as a string"));
         }
         toml::Value::Array(items) => {
-            items.into_iter().map(json).collect::<Result<Vec<_>, _>>()?.into()
+            items.into_iter().map(to_json).collect::<Result<Vec<_>, _>>()?.into()
         }
         toml::Value::Table(table) => {
-            let pairs = table.into_iter().map(|(key, value)| Ok((key, json(value)?)));
+            let pairs = table.into_iter().map(|(key, value)| Ok((key, to_json(value)?)));
             serde_json::Value::Object(pairs.collect::<Result<_, String>>()?)
         }
     })

@@ -137,6 +137,8 @@ pub(crate) struct FieldTree {
 #[derive(Debug)]
 pub(crate) struct EntityTree {
     pub(crate) name: Name,
+    /// Position among the source's entity files.
+    pub(crate) file: usize,
     pub(crate) parents: Vec<Name>,
     pub(crate) values: Exprs,
     pub(crate) attrs: Vec<(String, Ix)>,

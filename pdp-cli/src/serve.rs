@@ -1,0 +1,174 @@
+//! `pdp serve`: runs the sidecar on a folder or a built bundle, until a signal asks it to stop.
+//!
+//! Loading, the line that says ready, and signals are here; everything about the protocol is `pdp-grpc`'s.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+
+use clap::Args;
+use pdp_core::{Decider, Live};
+use pdp_grpc::{ADDRESS_STANDARD, BoundServer, Config, ServeError, Server};
+use serde::Serialize;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::exit::{self, Exit, Failure};
+use crate::load;
+use crate::render::{self, Out};
+use crate::shapes::BundleShape;
+
+/// Serve decisions over gRPC
+///
+/// Answers `pdp.v1.Authorization/Authorize` and the standard health service. One line on standard output says that
+/// it is ready:
+///   pdp: serving NAME revision N (DIGEST) on grpc://127.0.0.1:8170
+/// SIGINT or SIGTERM ends it: no new connections, requests in flight finish. A second one ends it at once.
+///
+/// What callers state about delegation (on whose behalf, which actors, which scopes) counts only with
+/// --trust-delegation; without, a request that states any of it is denied. There is no TLS: listen where only
+/// callers of this machine, or a proxy that you trust, can reach it.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment, after_long_help = exit::help(
+    "pdp serve policies/agent-tools\n\
+     pdp serve agent-tools.pdpb --listen 127.0.0.1:9000 --trust-delegation",
+    &[
+        (Exit::Ok, "stopped by a signal"),
+        (Exit::Data, "the folder has errors, or the file is no bundle"),
+        (Exit::NoInput, "PATH does not exist or cannot be read"),
+        (Exit::Unavailable, "the address cannot be listened on"),
+        (Exit::Io, "serving broke off"),
+    ],
+))]
+pub(crate) struct ServeArgs {
+    /// Bundle folder, or file written by `pdp build`
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value_t = ADDRESS_STANDARD, value_parser = address)]
+    listen: SocketAddr,
+    /// Believe what callers state about delegation; only where every caller has verified it
+    #[arg(long)]
+    trust_delegation: bool,
+}
+
+#[derive(Serialize)]
+struct ReadyShape {
+    serving: String,
+    bundle: BundleShape,
+}
+
+/// What asks a server to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &ServeArgs, out: &mut Out) -> Result<Exit, Failure> {
+    let loaded = load::load(&args.path)?;
+    // Beside the point of the output; if standard error is gone, serving goes on.
+    let _ = write!(io::stderr(), "{}", loaded.warnings);
+    let config = Config {
+        address: args.listen,
+        trust_delegation: args.trust_delegation,
+        ..Config::sidecar()
+    };
+    let live = Arc::new(Live::new(Decider::new(Arc::clone(&loaded.bundle))));
+    let server = Server::bind(config, live).map_err(|error| failure(&error))?;
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|e| no_runtime(&e))?;
+    runtime.block_on(async {
+        // Before anybody is told that the server is ready: whoever is told may stop it.
+        let signals = Signals::install().map_err(|e| no_runtime(&e))?;
+        let address = format!("grpc://{}", server.address());
+        if out.json() {
+            out.shape(&ReadyShape { serving: address, bundle: BundleShape::new(&loaded.bundle) })?;
+        } else {
+            let name = render::bundle_name(&render::name_of(&loaded.bundle));
+            out.line(format_args!("pdp: serving {name} on {address}"))?;
+        }
+        out.flush()?;
+        until_stopped(server, signals).await.map_err(|error| failure(&error))
+    })?;
+    Ok(Exit::Ok)
+}
+
+async fn until_stopped(server: BoundServer, mut signals: Signals) -> Result<(), ServeError> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut served = pin!(server.run(async {
+        // Told, or the one who would tell is gone: both mean stop.
+        let _ = stopped.await;
+    }));
+    tokio::select! {
+        result = &mut served => return result,
+        () = signals.next() => {}
+    }
+    let _ = writeln!(
+        io::stderr(),
+        "pdp: stopping when requests in flight are answered; a second signal stops at once"
+    );
+    drop(stop);
+    tokio::select! {
+        result = served => result,
+        () = signals.next() => Ok(()),
+    }
+}
+
+// === impl Signals ===
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn failure(error: &ServeError) -> Failure {
+    let exit = match error {
+        ServeError::Listen(_) => Exit::Unavailable,
+        ServeError::Limit(_) => Exit::Internal,
+        _ => Exit::Io,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+fn no_runtime(error: &dyn Display) -> Failure {
+    Failure::new(Exit::Internal, format!("the runtime of the server cannot start: {error}"))
+}
+
+/// Checks the value of `--listen`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "give an IP address and a port such as `127.0.0.1:8170` or `[::1]:8170`".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_port() {
+        assert_eq!(address("127.0.0.1:8170"), Ok(ADDRESS_STANDARD));
+        assert!(address("[::1]:0").is_ok());
+        for refused in ["127.0.0.1", "localhost:8170", ":8170", "127.0.0.1:70000", ""] {
+            assert!(
+                address(refused).is_err_and(|text| text.starts_with("give an IP address")),
+                "{refused}"
+            );
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Connections: how many at a time, and that each of them ends.
+//!
+//! The gRPC library closes connections politely and then waits for the client; what it spawned outlives it. So each
+//! connection here carries its own end: it is cut when it does not greet, when it has outlived its age and grace, when
+//! draining is over, and when the server is dropped. This module knows nothing of what the bytes mean.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Sleep, sleep};
+use tokio_stream::Stream;
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+/// How long to stop accepting when the system has no descriptor or memory left for another connection.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// What an HTTP/2 client sends first.
+const GREETING_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+
+/// The connections that arrive at an address.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    listener: TcpListener,
+    free: Arc<Semaphore>,
+    terms: Terms,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+/// What ends a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// Time for the greeting.
+    pub(crate) greeting: Duration,
+    /// Time for everything after it.
+    pub(crate) life: Duration,
+    /// Becomes true, or closes, when all connections are to end at once.
+    pub(crate) cut: watch::Receiver<bool>,
+}
+
+/// One accepted connection; reading or writing it fails once it is cut.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    terms: Terms,
+    greeting_bytes_left: usize,
+    end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+// === impl Incoming ===
+
+impl Incoming {
+    /// Accepts up to `connections_max` at a time, each on the same terms.
+    pub(crate) fn new(listener: TcpListener, connections_max: u32, terms: Terms) -> Self {
+        let places = usize::try_from(connections_max).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { listener, free: Arc::new(Semaphore::new(places)), terms, pause: None }
+    }
+
+    fn connection(&self, stream: TcpStream) -> Option<Connection> {
+        let place = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        // Without this option a connection is slower, not wrong.
+        let _ = stream.set_nodelay(true);
+        let terms = self.terms.clone();
+        let end = Some(terms.end_after(terms.greeting));
+        Some(Connection { stream, terms, greeting_bytes_left: GREETING_BYTES, end, _place: place })
+    }
+}
+
+// === impl Terms ===
+
+impl Terms {
+    fn end_after(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let mut cut = self.cut.clone();
+        Box::pin(async move {
+            tokio::select! {
+                _ = cut.wait_for(|cut| *cut) => {}
+                () = sleep(time) => {}
+            }
+        })
+    }
+}
+
+/// Never ends and never fails, because either would end the server.
+impl Stream for Incoming {
+    type Item = io::Result<Connection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
+            match ready!(self.listener.poll_accept(context)) {
+                // A connection beyond the limit is dropped here and thereby closed: its caller learns it at once.
+                Ok((stream, _)) => {
+                    if let Some(connection) = self.connection(stream) {
+                        return Poll::Ready(Some(Ok(connection)));
+                    }
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                // Trying again at once would fail at once.
+                Err(_) => self.pause = Some(Box::pin(sleep(EXHAUSTED_PAUSE))),
+            }
+        }
+    }
+}
+
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Whether the connection is cut; if not, the task is woken when it is.
+    fn is_cut(&mut self, context: &mut Context<'_>) -> bool {
+        if let Some(end) = &mut self.end
+            && end.as_mut().poll(context).is_ready()
+        {
+            self.end = None;
+        }
+        self.end.is_none()
+    }
+
+    /// Once greeted, the connection has the rest of its life. The reader polls again, and so arms the new end.
+    fn received(&mut self, bytes: usize) {
+        if self.greeting_bytes_left > 0 && bytes > 0 {
+            self.greeting_bytes_left = self.greeting_bytes_left.saturating_sub(bytes);
+            if self.greeting_bytes_left == 0 {
+                self.end = Some(self.terms.end_after(self.terms.life));
+            }
+        }
+    }
+}
+
+fn cut<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "the server cut the connection",
+    )))
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_cut(context) {
+            return cut();
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buf);
+        self.received(buf.filled().len().saturating_sub(before));
+        polled
+    }
+}
+
+/// Asked about the end only where writing waits: a client that does not read must not keep its connection by that.
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(context, buf) {
+            Poll::Pending if self.is_cut(context) => cut(),
+            polled => polled,
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write_vectored(context, bufs) {
+            Poll::Pending if self.is_cut(context) => cut(),
+            polled => polled,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Answers of the core as messages of `pdp.v1`, and what a client makes of such a message.
+//!
+//! [`write()`] copies an answer out of the caller's scratch. [`read`] trusts nothing it receives: an answer that names an
+//! effect, reason or role it does not know, or that contradicts itself, is an error and never an allow.
+
+use std::fmt;
+
+use pdp_core::{
+    Answer, Bundle, BundleName, Effect, ErrorKind, Leg, LegRole, OwnedAnswer, OwnedLeg, Reason,
+};
+
+use crate::pb;
+use crate::text::shorten;
+
+/// How much of an unknown code is repeated in an error.
+const CODE_CHARS_MAX: usize = 40;
+
+const REASONS: [Reason; 8] = [
+    Reason::Permitted,
+    Reason::Forbidden,
+    Reason::NotPermitted,
+    Reason::PolicyError,
+    Reason::DelegatorNotPermitted,
+    Reason::InvalidRequest,
+    Reason::NoBundle,
+    Reason::Limit,
+];
+
+const ERROR_KINDS: [ErrorKind; 8] = [
+    ErrorKind::Type,
+    ErrorKind::AttributeMissing,
+    ErrorKind::TagMissing,
+    ErrorKind::EntityMissing,
+    ErrorKind::Overflow,
+    ErrorKind::Extension,
+    ErrorKind::Arity,
+    ErrorKind::Limit,
+];
+
+/// Why a response is no answer that a client may act on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NotAnAnswer {
+    /// Neither allow nor deny.
+    Effect(i32),
+    /// A code this client does not know.
+    Code { field: &'static str, code: String },
+    /// An allow that something else in the answer speaks against, or a deny that says it is permitted.
+    Contradiction(&'static str),
+}
+
+/// Copies an answer.
+pub(crate) fn write(answer: &Answer<'_>) -> pb::AuthorizeResponse {
+    pb::AuthorizeResponse {
+        effect: effect(answer.effect()),
+        reason: answer.reason().as_str().to_owned(),
+        policies: answer.policies().map(str::to_owned).collect(),
+        errors: answer.errors().map(write_error).collect(),
+        legs: answer.legs().map(write_leg).collect(),
+        failed_leg: answer.failed_leg().map(|leg| leg.role().to_string()).unwrap_or_default(),
+        obligations: answer
+            .obligations()
+            .map(|obligation| pb::Obligation {
+                policy: obligation.policy.to_owned(),
+                key: obligation.key.to_owned(),
+                value: obligation.value.to_owned(),
+            })
+            .collect(),
+        message: answer.message().to_owned(),
+        bundle: answer.bundle().map(write_bundle),
+    }
+}
+
+/// The answer to a question that this edge must not even pass on.
+pub(crate) fn invalid_request(bundle: Option<&Bundle>, message: String) -> pb::AuthorizeResponse {
+    pb::AuthorizeResponse {
+        effect: effect(Effect::Deny),
+        reason: Reason::InvalidRequest.as_str().to_owned(),
+        message,
+        bundle: bundle.map(write_bundle),
+        ..pb::AuthorizeResponse::default()
+    }
+}
+
+/// Reads a response, all of it.
+pub(crate) fn read(response: pb::AuthorizeResponse) -> Result<OwnedAnswer, NotAnAnswer> {
+    let answer = OwnedAnswer {
+        effect: read_effect(response.effect)?,
+        reason: read_reason(&response.reason)?,
+        policies: response.policies,
+        errors: read_errors(response.errors)?,
+        legs: response.legs.into_iter().map(read_leg).collect::<Result<_, _>>()?,
+        failed_leg: match response.failed_leg.as_str() {
+            "" => None,
+            role => Some(read_role("failed_leg", role)?),
+        },
+        obligations: response.obligations.into_iter().map(|o| (o.policy, o.key, o.value)).collect(),
+        message: response.message,
+        bundle: response.bundle.map(|b| BundleName {
+            name: b.name,
+            revision: b.revision,
+            digest: b.digest,
+        }),
+    };
+    agrees_with_itself(&answer)?;
+    Ok(answer)
+}
+
+fn agrees_with_itself(answer: &OwnedAnswer) -> Result<(), NotAnAnswer> {
+    let permitted = |effect, reason| (effect == Effect::Allow) == (reason == Reason::Permitted);
+    let contradiction = if !permitted(answer.effect, answer.reason) {
+        "its effect and its reason differ"
+    } else if !answer.legs.iter().all(|leg| permitted(leg.effect, leg.reason)) {
+        "the effect and the reason of a leg differ"
+    } else if answer.effect == Effect::Deny {
+        return Ok(());
+    } else if answer.bundle.is_none() {
+        "it allows and names no bundle"
+    } else if answer.failed_leg.is_some()
+        || answer.legs.iter().any(|leg| leg.effect == Effect::Deny)
+    {
+        "it allows although a leg denies"
+    } else {
+        return Ok(());
+    };
+    Err(NotAnAnswer::Contradiction(contradiction))
+}
+
+// === parts, to the wire ===
+
+fn effect(effect: Effect) -> i32 {
+    match effect {
+        Effect::Allow => pb::Effect::Allow.into(),
+        Effect::Deny => pb::Effect::Deny.into(),
+    }
+}
+
+fn write_error((policy, kind): (&str, ErrorKind)) -> pb::PolicyError {
+    pb::PolicyError { policy: policy.to_owned(), kind: kind.as_str().to_owned() }
+}
+
+fn write_leg(leg: Leg<'_>) -> pb::Leg {
+    pb::Leg {
+        role: leg.role().to_string(),
+        effect: effect(leg.effect()),
+        reason: leg.reason().as_str().to_owned(),
+        policies: leg.policies().map(str::to_owned).collect(),
+        errors: leg.errors().map(write_error).collect(),
+    }
+}
+
+fn write_bundle(bundle: &Bundle) -> pb::BundleName {
+    pb::BundleName {
+        name: bundle.name().to_owned(),
+        revision: bundle.revision(),
+        digest: bundle.digest_hex(),
+    }
+}
+
+// === parts, from the wire ===
+
+fn read_effect(effect: i32) -> Result<Effect, NotAnAnswer> {
+    match pb::Effect::try_from(effect) {
+        Ok(pb::Effect::Allow) => Ok(Effect::Allow),
+        Ok(pb::Effect::Deny) => Ok(Effect::Deny),
+        Ok(pb::Effect::Unspecified) | Err(_) => Err(NotAnAnswer::Effect(effect)),
+    }
+}
+
+fn read_reason(code: &str) -> Result<Reason, NotAnAnswer> {
+    REASONS
+        .into_iter()
+        .find(|reason| reason.as_str() == code)
+        .ok_or_else(|| NotAnAnswer::code("reason", code))
+}
+
+fn read_errors(errors: Vec<pb::PolicyError>) -> Result<Vec<(String, ErrorKind)>, NotAnAnswer> {
+    let read = |error: pb::PolicyError| {
+        let kind = ERROR_KINDS.into_iter().find(|kind| kind.as_str() == error.kind);
+        Ok((error.policy, kind.ok_or_else(|| NotAnAnswer::code("kind", &error.kind))?))
+    };
+    errors.into_iter().map(read).collect()
+}
+
+fn read_leg(leg: pb::Leg) -> Result<OwnedLeg, NotAnAnswer> {
+    Ok(OwnedLeg {
+        role: read_role("role", &leg.role)?,
+        effect: read_effect(leg.effect)?,
+        reason: read_reason(&leg.reason)?,
+        policies: leg.policies,
+        errors: read_errors(leg.errors)?,
+    })
+}
+
+fn read_role(field: &'static str, code: &str) -> Result<LegRole, NotAnAnswer> {
+    let role = match code {
+        "principal" => Some(LegRole::Principal),
+        "subject" => Some(LegRole::Subject),
+        _ => code
+            .strip_prefix("actor[")
+            .and_then(|rest| rest.strip_suffix(']'))
+            .filter(|number| number.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|number| number.parse().ok())
+            .map(LegRole::Actor),
+    };
+    role.ok_or_else(|| NotAnAnswer::code(field, code))
+}
+
+// === impl NotAnAnswer ===
+
+impl NotAnAnswer {
+    fn code(field: &'static str, code: &str) -> Self {
+        Self::Code { field, code: shorten(&code.escape_debug().to_string(), CODE_CHARS_MAX) }
+    }
+}
+
+impl fmt::Display for NotAnAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotAnAnswer::Effect(effect) => {
+                write!(f, "the effect {effect} is neither allow nor deny")
+            }
+            NotAnAnswer::Code { field, code } => {
+                write!(
+                    f,
+                    "`{field}` is `{code}`, which this client does not know; use one as new as the server"
+                )
+            }
+            NotAnAnswer::Contradiction(what) => f.write_str(what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! The sidecar: a policy decision point served over gRPC, and a client that asks one.
+//!
+//! The protocol is `pdp.v1`, in `proto/pdp/v1/authorization.proto`. The server decides with [`pdp_core`] from the bundle
+//! that a [`pdp_core::Live`] holds, answers health in the standard `grpc.health.v1`, and has a limit on everything.
+//! It does not load bundles, read configuration files, handle signals or speak TLS; whoever embeds it does.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use pdp_core::{Decider, Live};
+//! use pdp_grpc::{Config, Server};
+//!
+//! # async fn serve() -> Result<(), pdp_grpc::ServeError> {
+//! let live = Arc::new(Live::new(Decider::no_bundle()));
+//! let server = Server::bind(Config::sidecar(), Arc::clone(&live))?;
+//! println!("serving on {}", server.address());
+//! // Bundles are activated with `live.publish(…)`; until the first one every question is denied with `no_bundle`.
+//! server.run(std::future::pending()).await
+//! # }
+//! ```
+//!
+//! In reading order: `config` (what a server is told), `accept` (connections), `server` (bind, serve, drain),
+//! `service` (one request), `authorize` and `answer` (messages to the core and back), `respond` (what is which status
+//! code), `client`.
+
+mod accept;
+mod answer;
+mod authorize;
+mod client;
+mod codec;
+mod config;
+pub mod pb;
+mod respond;
+mod server;
+mod service;
+mod text;
+
+pub use client::{
+    AnswerError, Client, ClientError, ConnectError, DeadlineError, RefusedError, RequestError,
+    UrlError,
+};
+pub use config::{ADDRESS_STANDARD, Clock, Config, LimitError, Limits, VALUE_DEPTH_MAX};
+pub use server::{BoundServer, ListenError, ServeError, Server, TransportError};

@@ -1,0 +1,122 @@
+//! Outcomes to gRPC status codes; the only file that chooses one.
+//!
+//! An answer of either effect is `OK`. Everything else is an error, so that nothing that went wrong can be read as an
+//! allow. Texts are short, because they travel in a header.
+
+use std::fmt;
+
+use prost::DecodeError;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
+use tonic::server::NamedService;
+use tonic::{Code, Status};
+
+use crate::authorize::Malformed;
+use crate::text::shorten;
+
+/// How much of a decoder's own text is repeated.
+const DECODER_TEXT_CHARS_MAX: usize = 300;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// The message is not a question.
+    Malformed(Malformed),
+    /// The answer is larger than the limit.
+    TooLarge { bytes: usize, bytes_max: u32 },
+    /// The code that decides stopped in a panic, and this request was all it took down.
+    Panicked,
+}
+
+/// Names the right code for a message over the size limit, which the layer below calls out of range.
+#[derive(Clone, Debug)]
+pub(crate) struct SizeRefused<S>(pub(crate) S);
+
+/// The status of a request that got no answer.
+#[cold]
+pub(crate) fn status(no_answer: &NoAnswer) -> Status {
+    match no_answer {
+        NoAnswer::Malformed(malformed) => Status::invalid_argument(malformed.to_string()),
+        NoAnswer::TooLarge { .. } => Status::resource_exhausted(no_answer.to_string()),
+        NoAnswer::Panicked => Status::internal(no_answer.to_string()),
+    }
+}
+
+/// The status of bytes that are not a request.
+#[cold]
+pub(crate) fn undecodable_request(error: &DecodeError) -> Status {
+    Status::invalid_argument(undecodable("AuthorizeRequest", error))
+}
+
+/// What a client makes of bytes that are not an answer.
+#[cold]
+pub(crate) fn undecodable_answer(error: &DecodeError) -> Status {
+    Status::internal(undecodable("AuthorizeResponse", error))
+}
+
+fn undecodable(message: &str, error: &DecodeError) -> String {
+    let text = shorten(&error.to_string(), DECODER_TEXT_CHARS_MAX);
+    format!("the bytes are no `pdp.v1.{message}`: {text}")
+}
+
+// === impl NoAnswer ===
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoAnswer::Malformed(malformed) => malformed.fmt(f),
+            NoAnswer::TooLarge { bytes, bytes_max } => write!(
+                f,
+                "the answer takes {bytes} bytes and may take {bytes_max}; raise the server's `answer_bytes_max`, \
+                 or let fewer policies determine one decision"
+            ),
+            NoAnswer::Panicked => f.write_str(
+                "a fault in the server stopped this decision; the request is not allowed",
+            ),
+        }
+    }
+}
+
+impl From<Malformed> for NoAnswer {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+// === impl SizeRefused ===
+
+impl<S: NamedService> NamedService for SizeRefused<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for SizeRefused<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let answered = self.0.call(request);
+        Box::pin(async move {
+            let response = answered.await?;
+            // Our own code never answers out of range, so it is the size check of the layer below.
+            Ok(match Status::from_header_map(response.headers()) {
+                Some(status) if status.code() == Code::OutOfRange => {
+                    let text = format!(
+                        "the request is larger than this server accepts: {}",
+                        status.message()
+                    );
+                    Status::resource_exhausted(text).into_http()
+                }
+                _ => response,
+            })
+        })
+    }
+}

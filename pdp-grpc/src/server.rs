@@ -1,0 +1,322 @@
+//! Bind, serve, report health, drain.
+//!
+//! [`Server::bind`] takes the address and checks the limits, so that a wrong configuration stops a start and not a
+//! night; [`BoundServer::run`] serves until it is told to stop and returns when the last connection is gone. It reads
+//! no files and no signals: what publishes bundles and what ends the process belong to the caller.
+
+use std::fmt;
+use std::future::pending;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pdp_core::Live;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tonic::server::NamedService;
+use tonic::transport::server::Router;
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use crate::accept::{Incoming, Terms};
+use crate::config::{Config, LimitError, Limits};
+use crate::pb::authorization_server::AuthorizationServer;
+use crate::respond::SizeRefused;
+use crate::service::Authorize;
+
+/// The names health answers for: the whole server, and the service.
+const HEALTH_NAMES: [&str; 2] = ["", <AuthorizationServer<Authorize> as NamedService>::NAME];
+
+/// Makes servers; see [`Server::bind`].
+#[derive(Debug)]
+pub struct Server(());
+
+/// A server that has its address and does not serve yet.
+#[derive(Debug)]
+pub struct BoundServer {
+    config: Config,
+    live: Arc<Live>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Why a server cannot start or go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// A limit is outside its range.
+    Limit(LimitError),
+    /// The address cannot be listened on.
+    Listen(ListenError),
+    /// The transport gave up.
+    Transport(TransportError),
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug)]
+pub struct ListenError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Why the transport gave up.
+#[derive(Debug)]
+pub struct TransportError {
+    address: SocketAddr,
+    source: tonic::transport::Error,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Takes the address, without serving yet.
+    ///
+    /// From here on clients can connect; they are answered once [`BoundServer::run`] is polled.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is outside its range, or the address is in use, not permitted, or not one of this machine.
+    pub fn bind(config: Config, live: Arc<Live>) -> Result<BoundServer, ServeError> {
+        config.limits.check().map_err(ServeError::Limit)?;
+        let listen = || {
+            let listener = TcpListener::bind(config.address)?;
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        match listen() {
+            Ok((listener, address)) => Ok(BoundServer { config, live, listener, address }),
+            Err(source) => Err(ServeError::Listen(ListenError { address: config.address, source })),
+        }
+    }
+}
+
+// === impl BoundServer ===
+
+impl BoundServer {
+    /// The address it listens on, with the port that was free when the configuration says 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is ready, then drains: health says not serving, after `drain_notice_ms` nothing is
+    /// accepted any more, requests in flight finish, and after `drain_deadline_ms` what is left is cut.
+    ///
+    /// Must run on a Tokio runtime with time and I/O. Dropping the future cuts all connections at once.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be handed to the runtime, or the transport gives up.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let Self { config, live, listener, address } = self;
+        let limits = &config.limits;
+        let listener = tokio::net::TcpListener::from_std(listener)
+            .map_err(|source| ServeError::Listen(ListenError { address, source }))?;
+        let (cut, cut_seen) = watch::channel(false);
+        let (stop, stopped) = oneshot::channel();
+        let terms = Terms {
+            greeting: ms(limits.greeting_timeout_ms),
+            life: ms(limits.connection_age_ms) + ms(limits.connection_age_grace_ms),
+            cut: cut_seen,
+        };
+        let incoming = Incoming::new(listener, limits.connections_max, terms);
+
+        let health = HealthReporter::new();
+        let status = status_of(&live);
+        report(&health, status).await;
+        let served = router(&config, Arc::clone(&live), health.clone())
+            .serve_with_incoming_shutdown(incoming, async {
+                // A conductor that is gone is a reason to stop as well.
+                let _ = stopped.await;
+            });
+        let conducted = async {
+            let every = ms(limits.health_refresh_ms);
+            tokio::select! {
+                () = shutdown => {}
+                () = follow(&health, &live, status, every) => {}
+            }
+            report(&health, ServingStatus::NotServing).await;
+            sleep(ms(limits.drain_notice_ms)).await;
+            let _ = stop.send(());
+            end_watching(health).await;
+            sleep(ms(limits.drain_deadline_ms)).await;
+            let _ = cut.send(true);
+            // The connections now end by themselves, and with the last of them the server.
+            pending::<()>().await;
+        };
+        tokio::select! {
+            served = served => served.map_err(|source| ServeError::Transport(TransportError { address, source })),
+            () = conducted => Ok(()),
+        }
+    }
+}
+
+fn router(config: &Config, live: Arc<Live>, health: HealthReporter) -> Router {
+    let limits = &config.limits;
+    let authorization = AuthorizationServer::new(Authorize::new(config, live))
+        .max_decoding_message_size(count(limits.message_bytes_max))
+        .max_encoding_message_size(count(limits.answer_bytes_max));
+    let health = tonic_health::pb::health_server::HealthServer::new(
+        HealthService::from_health_reporter(health),
+    )
+    .max_decoding_message_size(count(limits.message_bytes_max));
+    builder(limits).add_service(SizeRefused(authorization)).add_service(health)
+}
+
+/// Every setting that the transport has, stated; where a default is right it is stated all the same.
+fn builder(limits: &Limits) -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .accept_http1(false)
+        .timeout(ms(limits.request_timeout_ms))
+        .concurrency_limit_per_connection(count(limits.requests_per_connection_max))
+        .load_shed(true)
+        .max_concurrent_streams(limits.streams_per_connection_max)
+        .initial_stream_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
+        .http2_adaptive_window(Some(false))
+        .http2_keepalive_interval(Some(ms(limits.keepalive_interval_ms)))
+        .http2_keepalive_timeout(Some(ms(limits.keepalive_timeout_ms)))
+        .http2_max_pending_accept_reset_streams(Some(count(limits.pending_accept_resets_max)))
+        .http2_max_local_error_reset_streams(Some(count(limits.local_error_resets_max)))
+        .http2_max_header_list_size(limits.header_list_bytes_max)
+        .max_frame_size(limits.frame_bytes_max)
+        // Only the age: with a grace of its own the transport would never ask politely. `accept` cuts instead, and
+        // sets the options of the sockets, which the transport leaves alone when it does not accept itself.
+        .max_connection_age(ms(limits.connection_age_ms))
+}
+
+// === health ===
+
+/// Serving only while a bundle decides.
+fn status_of(live: &Live) -> ServingStatus {
+    match live.snapshot().bundle() {
+        Some(_) => ServingStatus::Serving,
+        None => ServingStatus::NotServing,
+    }
+}
+
+/// Keeps health in step with the bundle, for ever.
+async fn follow(
+    health: &HealthReporter,
+    live: &Live,
+    mut reported: ServingStatus,
+    every: Duration,
+) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let status = status_of(live);
+        // Those who watch are told of changes, not of ticks.
+        if status != reported {
+            report(health, status).await;
+            reported = status;
+        }
+    }
+}
+
+async fn report(health: &HealthReporter, status: ServingStatus) {
+    for name in HEALTH_NAMES {
+        health.set_service_status(name, status).await;
+    }
+}
+
+/// Ends the streams of those who watch; they have their last status, and would keep their connections open.
+async fn end_watching(mut health: HealthReporter) {
+    for name in HEALTH_NAMES {
+        health.clear_service_status(name).await;
+    }
+}
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}
+
+fn count(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+// === impl ServeError ===
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Limit(error) => error.fmt(f),
+            ServeError::Listen(error) => error.fmt(f),
+            ServeError::Transport(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ServeError::Limit(_) => None,
+            ServeError::Listen(error) => Some(&error.source),
+            ServeError::Transport(error) => Some(&error.source),
+        }
+    }
+}
+
+impl ListenError {
+    /// The address that was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the system said.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, source } = self;
+        write!(f, "cannot listen on `{address}`: ")?;
+        match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                f.write_str("the address is in use; stop what listens there or choose another port")
+            }
+            io::ErrorKind::PermissionDenied => f.write_str(
+                "not permitted; choose a port from 1024 on or allow this process to use lower ones",
+            ),
+            io::ErrorKind::AddrNotAvailable => f.write_str(
+                "this machine has no such address; choose one that it has, or `127.0.0.1`",
+            ),
+            _ => write!(f, "{source}"),
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "serving on `{}` failed: {}", self.address, self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_not_to_get_an_address_has_its_remedy() {
+        let text = |source: io::Error| {
+            ListenError { address: crate::ADDRESS_STANDARD, source }.to_string()
+        };
+        assert_eq!(
+            text(io::ErrorKind::PermissionDenied.into()),
+            "cannot listen on `127.0.0.1:8170`: not permitted; choose a port from 1024 on or allow this process to use \
+             lower ones"
+        );
+        assert_eq!(
+            text(io::ErrorKind::AddrNotAvailable.into()),
+            "cannot listen on `127.0.0.1:8170`: this machine has no such address; choose one that it has, or `127.0.0.1`"
+        );
+        assert_eq!(
+            text(io::Error::other("no more sockets")),
+            "cannot listen on `127.0.0.1:8170`: no more sockets"
+        );
+    }
+}
