@@ -42,9 +42,7 @@ pub(crate) fn condition(
     if ops.is_empty() {
         return Verdict::Satisfied;
     }
-    if !faults::STACK_LEFTOVER.is_on() {
-        s.stack.clear();
-    }
+    s.stack.clear();
     let marks = (s.vals.len(), s.shapes.len(), s.shape_keys.len(), s.ip6.len());
     let verdict = match run(t, s, vars, ops, fuel) {
         Ok(satisfied) => match satisfied {
@@ -120,11 +118,12 @@ fn run(
             }
             op::JUMP => at += op.c as usize,
             op::BOOL => {
-                if !faults::AND_SKIPS_TYPE.is_on() {
-                    top_bool(s)?;
-                }
+                top_bool(s)?;
             }
             op::REQUIRE => {
+                if faults::REQUIRE_SKIPS_TYPE.is_on() && top_bool(s).is_err() {
+                    continue;
+                }
                 if !pop_bool(s)? {
                     return Ok(false);
                 }
@@ -280,10 +279,10 @@ fn binary(
 fn attribute(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<Val, ErrorKind> {
     match field(t, s, of, key)? {
         Some(val) => Ok(val),
-        None if of.tag == TAG_ENTITY
-            && s.entity_data(t, of.low()).is_none()
-            && !faults::MISSING_ENTITY_EMPTY.is_on() =>
-        {
+        None if of.tag == TAG_ENTITY && s.entity_data(t, of.low()).is_none() => {
+            if faults::MISSING_ENTITY_IS_FALSE.is_on() {
+                return Ok(Val::bool(false));
+            }
             Err(ErrorKind::EntityMissing)
         }
         None => Err(ErrorKind::AttributeMissing),

@@ -30,20 +30,20 @@ faults! {
     10 UNKNOWN_STRINGS_EQUAL "two strings that the bundle does not know are equal",
     11 FORBID_LOSES "a satisfied permit wins over a satisfied forbid",
     12 ERRORS_DROPPED "errors are not reported",
-    13 AND_SKIPS_TYPE "the right side of `&&` is not checked to be Boolean",
+    13 REQUIRE_SKIPS_TYPE "a conjunct that is not Boolean counts as true",
     14 LESS_FOR_LESS_EQUAL "`<=` is read as `<`",
     15 OVERFLOW_WRAPS "`+` wraps",
     16 HAS_ERRS_NOT "`has` on a missing entity is true",
     17 SET_KEEPS_DUPLICATES "sets are compared without regard to duplicates",
     18 LIKE_WITHOUT_END "`like` does not look at the end of the text",
     19 TAG_AS_ATTRIBUTE "`getTag` reads attributes",
-    20 MISSING_ENTITY_EMPTY "an attribute of a missing entity is missing, not the entity",
+    20 MISSING_ENTITY_IS_FALSE "an attribute of a missing entity is false, not an error",
     #[cfg(feature = "compile")]
     21 ACTION_GROUPS_IGNORED "action groups are not followed",
     22 VALIDATION_SKIPPED "requests are not validated",
     23 IP_PREFIX_IGNORED "IP ranges are compared by address alone",
     24 CONTAINS_ANY_IS_ALL "`containsAny` is read as `containsAll`",
-    25 STACK_LEFTOVER "the value of the policy before is still on the stack",
+    25 INLINE_PARENTS_ONLY "of an inline entity only the direct parents count",
 }
 
 /// One fault's switch.

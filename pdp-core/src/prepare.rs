@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use crate::faults;
 use crate::ids::NONE;
 use crate::program::{
     CallerAttribute, ENTITY_IS_ANCESTOR, ENTITY_STORED, MetaRec, Span, TAG_DATETIME, TAG_DECIMAL,
@@ -396,6 +397,7 @@ fn close(t: &Tables, meta: &MetaRec, s: &mut Scratch, uid: Uid<'_>) -> Result<()
             break;
         }
         match arrived(t, s, ancestor) {
+            _ if faults::INLINE_PARENTS_ONLY.is_on() => {}
             Some(guest) => {
                 let parents = s.guest_of(t, guest).map_or(Span::EMPTY, |guest| guest.parents);
                 reach(&mut reached, &mut seen, parents.of(&s.parents));

@@ -11,7 +11,7 @@ use std::process::Command;
 use pdp_core::{Loose, Notation};
 use serde_json::Value;
 
-use crate::engine::{Engine, MODES, Mode, Outcome};
+use crate::engine::{Came, Engine, MODES, Mode};
 
 /// What a run found.
 #[derive(Debug, Default)]
@@ -173,7 +173,7 @@ fn run_request(engine: &mut Engine, mode: Mode, request: &Value) -> Option<Strin
             .filter_map(|id| id.as_str().map(str::to_owned))
             .collect()
     };
-    let expected = Outcome::Answer {
+    let expected = Came::Answer {
         allow: request["decision"].as_str()?.eq_ignore_ascii_case("allow"),
         reasons: ids(&request["reason"]),
         errors: ids(&request["errors"]),
@@ -186,7 +186,7 @@ fn run_request(engine: &mut Engine, mode: Mode, request: &Value) -> Option<Strin
         "context": request["context"],
     });
     let validate = request["validateRequest"].as_bool().unwrap_or(true);
-    let came = engine.ask(mode, &asked.to_string(), validate);
+    let came = engine.ask(mode, &asked.to_string(), true, validate);
     (came != expected).then(|| format!("expected {expected:?}, came {came:?}"))
 }
 

@@ -30,7 +30,7 @@ pub const MODES: [Mode; 4] = [
 
 /// What one request gave, in terms that engines share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Came {
     /// Allow or deny.
     Answer {
         /// Whether the request is allowed.
@@ -75,21 +75,27 @@ impl Engine {
         })
     }
 
-    /// Asks one request, given as JSON (see `pdp_core::json`).
-    pub fn ask(&mut self, mode: Mode, request: &str, validate_request: bool) -> Outcome {
+    /// Asks one request, given as JSON (see `pdp_core::json`). `by_schema`: the schema leads the reading.
+    pub fn ask(
+        &mut self,
+        mode: Mode,
+        request: &str,
+        by_schema: bool,
+        validate_request: bool,
+    ) -> Came {
         self.arena.reset();
         let decider = if mode.lift { &self.with_lift } else { &self.without_lift };
-        let bundle = decider.bundle().map(Arc::as_ref);
+        let bundle = decider.bundle().map(Arc::as_ref).filter(|_| by_schema);
         let limits = RequestLimits { request_bytes_max: usize::MAX, json_depth_max: 128 };
         let request = match json::read_request_as_cedar(request, bundle, &self.arena, &limits) {
             Ok(request) => request,
-            Err(error) => return Outcome::Refused(error.to_string()),
+            Err(error) => return Came::Refused(error.to_string()),
         };
         let options = DecideOptions { validate_request, all_policies: mode.all_policies };
         let answer = decider.decide_with(&mut self.scratch, &request, &options);
         match answer.reason() {
-            Reason::InvalidRequest | Reason::Limit => Outcome::Refused(answer.message().to_owned()),
-            _ => Outcome::Answer {
+            Reason::InvalidRequest | Reason::Limit => Came::Refused(answer.message().to_owned()),
+            _ => Came::Answer {
                 allow: answer.is_allowed(),
                 reasons: answer.policies().map(str::to_owned).collect(),
                 errors: answer.errors().map(|(id, _)| id.to_owned()).collect(),

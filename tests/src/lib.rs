@@ -1,11 +1,39 @@
-//! Shared parts of the tests: the public conformance format, generated worlds, the reference, the engine under test.
-#![expect(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "test code fails loudly"
-)]
+//! Shared parts of the tests: the engine under test, the public conformance format, and the differential test's own
+//! half: worlds drawn at random, Cedar's answers to them, a count of what they reach, and a shrinker for findings.
+//!
+//! A [`World`] is policies, entities and requests as plain text and JSON, so that any engine can be fed with it.
+//! [`Generator`] draws worlds from a seed, [`Oracle`] answers them with the `cedar-policy` crate, [`Coverage`] counts
+//! which features the answered requests met, [`shrink()`] makes a failing world small enough to read, and
+//! [`differential`] compares.
+
+mod impossible;
+mod quote;
+mod value;
+
+pub mod rng;
+
+pub mod world;
+
+pub mod generate;
+
+pub mod oracle;
+
+pub mod coverage;
+
+pub mod shrink;
+
+pub mod engine;
+
+pub mod differential;
 
 pub mod conformance;
-pub mod engine;
+
+pub mod counting;
+
+pub mod desk;
+
+pub use coverage::{Coverage, Feature};
+pub use generate::Generator;
+pub use oracle::{Answer, ErrorKind, Oracle, Outcome, Verdict};
+pub use shrink::shrink;
+pub use world::{Link, Request, Uid, World};
