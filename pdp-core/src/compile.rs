@@ -49,9 +49,8 @@ pub fn compile(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Rep
     // Nested expressions and values are lowered by recursion as deep as they nest.
     on_large_stack(&SourceLimits::STANDARD, || {
         let bytes = bundle(source, options)?;
-        if cfg!(debug_assertions)
-            && let Err(error) = Bundle::load(&bytes, &LoadLimits::STANDARD)
-        {
+        // What cannot be loaded is not handed out: the loader's checks are the definition of a bundle.
+        if let Err(error) = Bundle::load(&bytes, &LoadLimits::STANDARD) {
             return Err(
                 Failure::from(format!("the compiled bundle cannot be loaded: {error}")).into()
             );

@@ -47,6 +47,8 @@ pub(crate) struct SourceLimits {
     pub(crate) file_bytes_max: u64,
     /// Nesting of a policy's expressions and of a schema's types, counted on its tokens before it is parsed.
     pub(crate) nesting_max: u32,
+    /// Nesting of sets, records and blocks alone: how deep values that policies build may be compared.
+    pub(crate) literal_nesting_max: u32,
     /// Stack of the thread that parses, in bytes; enough for `nesting_max` in any build.
     pub(crate) parse_stack_bytes: usize,
 }
@@ -77,6 +79,10 @@ impl BundleLimits {
 #[cfg(feature = "compile")]
 impl SourceLimits {
     /// What every command uses.
-    pub(crate) const STANDARD: Self =
-        Self { file_bytes_max: 1 << 30, nesting_max: 512, parse_stack_bytes: 512 << 20 };
+    pub(crate) const STANDARD: Self = Self {
+        file_bytes_max: 1 << 30,
+        nesting_max: 512,
+        literal_nesting_max: 64,
+        parse_stack_bytes: 512 << 20,
+    };
 }

@@ -470,7 +470,7 @@ fn text_bytes(request: &Request<'_>) -> usize {
 
 fn value_bytes(value: &Value<'_>, depth: u32) -> usize {
     // What is nested deeper is refused by `deeper` before it is copied.
-    if depth > 512 {
+    if depth > 128 {
         return 0;
     }
     match value {

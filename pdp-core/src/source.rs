@@ -285,8 +285,12 @@ fn links(front: &mut Front, file: &TextFile, report: &mut Report) {
 }
 
 fn nested(file: &TextFile, limits: &SourceLimits, report: &mut Report) {
-    if let Some(at) = nesting::too_deep(&file.text, limits.nesting_max) {
-        let message = format!("the text nests deeper than {} levels", limits.nesting_max);
+    if let Some(at) = nesting::too_deep(&file.text, limits.nesting_max, limits.literal_nesting_max)
+    {
+        let message = format!(
+            "the text nests deeper than {} levels, or {} of sets, records and blocks",
+            limits.nesting_max, limits.literal_nesting_max
+        );
         let item = Diagnostic::new(codes::TOO_DEEP, message).in_file(&file.name).at(
             &file.text,
             at,

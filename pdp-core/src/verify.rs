@@ -17,8 +17,10 @@ use crate::program::{
 };
 use crate::values::Values;
 
-/// How deep values and types of a bundle may nest, and the most its `value_depth_max` may allow.
-const NESTING_MAX: u32 = 1_024;
+/// How deep values and types of a bundle may nest: comparing and validating recurse as deep, on stacks of 256 KiB.
+const NESTING_MAX: u32 = 256;
+/// The most that a bundle's `value_depth_max` may allow.
+const VALUE_DEPTH_MAX: u32 = 128;
 
 type Checked = Result<(), LoadError>;
 
@@ -102,7 +104,7 @@ fn meta(t: &Tables) -> Checked {
     )?;
     let filled = meta.delegation_key == NONE || !meta.delegation_fields.contains(&NONE);
     demand(filled, "meta", "the delegation's fields have no names")?;
-    demand(meta.limits.value_depth_max <= NESTING_MAX, "meta", "value_depth_max is above 1024")
+    demand(meta.limits.value_depth_max <= VALUE_DEPTH_MAX, "meta", "value_depth_max is above 128")
 }
 
 fn schema(t: &Tables) -> Checked {

@@ -183,8 +183,8 @@ impl Manifest {
                 .unwrap_or(standard.inline_ancestors_max),
             chain_actors_max: limits.chain_actors_max.unwrap_or(standard.chain_actors_max),
         };
-        if limits.value_depth_max > 1024 {
-            return refuse("`limits.value_depth_max` is at most 1024".to_owned());
+        if limits.value_depth_max > 128 {
+            return refuse("`limits.value_depth_max` is at most 128".to_owned());
         }
         Ok(Self {
             name: manifest.name,

@@ -3,8 +3,9 @@
 //! Two hundred nested parentheses overflow the stack of Cedar's parser on a usual thread and abort the process, and
 //! nobody can catch that. Brackets count, and so does `if`, which nests without brackets; strings and comments do not.
 
-/// The first place where a text nests deeper than `nesting_max`.
-pub(super) fn too_deep(text: &str, nesting_max: u32) -> Option<usize> {
+/// The first place where a text nests deeper than `nesting_max`, or sets, records and blocks in it deeper than
+/// `literal_nesting_max`.
+pub(super) fn too_deep(text: &str, nesting_max: u32, literal_nesting_max: u32) -> Option<usize> {
     let bytes = text.as_bytes();
     // What is open: brackets, and `if`s that end with the bracket around them.
     let mut open: Vec<u8> = Vec::new();
@@ -36,7 +37,11 @@ pub(super) fn too_deep(text: &str, nesting_max: u32) -> Option<usize> {
             b'i' if is_word(bytes, at, b"if") => open.push(b'i'),
             _ => {}
         }
-        if open.len() > nesting_max as usize {
+        let literals = || open.iter().filter(|bracket| matches!(bracket, b'[' | b'{')).count();
+        if open.len() > nesting_max as usize
+            || (open.len() > literal_nesting_max as usize
+                && literals() > literal_nesting_max as usize)
+        {
             return Some(at);
         }
         at += 1;
@@ -75,7 +80,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, nesting_max: u32, expect: bool) {
-        assert_eq!(too_deep(text, nesting_max).is_some(), expect, "{text}");
+        assert_eq!(too_deep(text, nesting_max, 2).is_some(), expect, "{text}");
     }
 
     #[test]
@@ -91,5 +96,7 @@ mod tests {
         check("a < b && c < d && e < f", 3, false);
         check("permit(p,a,r) when { a < b }; permit(p,a,r) when { a < b };", 2, false);
         check("Set<Set<Set<Long>>>", 2, true);
+        check("([({1})])", 9, false);
+        check("([([{}])])", 9, true);
     }
 }
