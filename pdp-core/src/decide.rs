@@ -159,10 +159,18 @@ fn legs<'s>(
     let mut failed = None;
     for (at, role) in (0u16..).zip(leg_roles(meta, request)) {
         let (policies, errors) = (s.policies.len(), s.errors.len());
+        // The message is that of the first leg that failed.
+        let shown = failed.is_none();
+        if !shown {
+            std::mem::swap(&mut s.message, &mut s.later_message);
+        }
         let outcome = match leg(t, meta, s, request, prepared, role, options, &mut fuel) {
             Ok(outcome) => outcome,
             Err(refusal) => LegOutcome { effect: Effect::Deny, reason: reason_of(refusal) },
         };
+        if !shown {
+            std::mem::swap(&mut s.message, &mut s.later_message);
+        }
         if outcome.effect == Effect::Deny && failed.is_none() {
             failed = Some((at, role, outcome.reason));
         }

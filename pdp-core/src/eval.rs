@@ -156,7 +156,8 @@ fn run(
             op::SET => {
                 spend(fuel, u64::from(op.c))?;
                 let mark = s.stack.len().checked_sub(op.c as usize).ok_or(ErrorKind::Type)?;
-                let set = s.set_from_stack(t, mark).map_err(|_| ErrorKind::Limit)?;
+                let (set, work) = s.set_from_stack(t, mark).map_err(|_| ErrorKind::Limit)?;
+                spend(fuel, work)?;
                 s.stack.push(set);
             }
             op::RECORD => {
@@ -189,13 +190,13 @@ fn binary(
     fuel: &mut u64,
 ) -> Result<Val, ErrorKind> {
     let values = s.values(t);
+    let mut work = 0;
     let result = match code {
         op::EQ => {
-            spend(fuel, values.weight(left))?;
             if faults::SET_KEEPS_DUPLICATES.is_on() && left.tag == TAG_SET {
                 return Ok(Val::bool(left == right));
             }
-            values.equal(left, right)
+            values.equal(left, right, &mut work)
         }
         op::LESS | op::LESS_EQ => {
             let comparable =
@@ -238,18 +239,15 @@ fn binary(
         }
         op::CONTAINS => {
             expect(left, TAG_SET)?;
-            let elements = values.elements(left);
-            spend(fuel, (elements.len() as u64).min(8) + values.weight(right))?;
-            values.contains(elements, right)
+            values.contains(values.elements(left), right, &mut work)
         }
         op::CONTAINS_ALL | op::CONTAINS_ANY => {
             expect(left, TAG_SET)?;
             expect(right, TAG_SET)?;
             let (left, right) = (values.elements(left), values.elements(right));
-            spend(fuel, left.len() as u64 + right.len() as u64)?;
             match code == op::CONTAINS_ALL || faults::CONTAINS_ANY_IS_ALL.is_on() {
-                true => right.iter().all(|element| values.contains(left, *element)),
-                false => right.iter().any(|element| values.contains(left, *element)),
+                true => right.iter().all(|element| values.contains(left, *element, &mut work)),
+                false => right.iter().any(|element| values.contains(left, *element, &mut work)),
             }
         }
         op::GET_TAG | op::HAS_TAG => {
@@ -273,6 +271,8 @@ fn binary(
         }
         _ => return Err(ErrorKind::Limit),
     };
+    // Paid after the fact: one operation walks over no more than the values that bundle and request hold.
+    spend(fuel, work)?;
     Ok(Val::bool(result))
 }
 

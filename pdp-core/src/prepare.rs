@@ -163,7 +163,7 @@ fn delegation(
             let actor = s.entity(t, actor.entity_type, actor.id)?;
             s.stack.push(Val::entity(actor));
         }
-        let chain = s.set_from_stack(t, mark)?;
+        let (chain, _) = s.set_from_stack(t, mark)?;
         s.pairs.push((chain_key, chain));
     }
     if wanted(depth_key) {
@@ -175,7 +175,7 @@ fn delegation(
             let scope = s.symbol(t, scope)?;
             s.stack.push(Val::string(scope));
         }
-        let scopes = s.set_from_stack(t, mark)?;
+        let (scopes, _) = s.set_from_stack(t, mark)?;
         s.pairs.push((scopes_key, scopes));
     }
     // The four keys are distinct symbols.
@@ -221,7 +221,7 @@ fn intern(t: &Tables, s: &mut Scratch, value: &Value<'_>, depth: u32) -> Result<
                 let val = intern(t, s, item, depth)?;
                 s.stack.push(val);
             }
-            s.set_from_stack(t, mark)?
+            s.set_from_stack(t, mark)?.0
         }
         Value::Record(pairs) => record(t, s, pairs, depth)?,
     })

@@ -52,6 +52,8 @@ pub struct Scratch {
     pub(crate) forbids: Vec<PolicyIx>,
     pub(crate) legs: Vec<LegSpan>,
     pub(crate) message: String,
+    /// Where the messages of legs go that nobody asks for: the first failed leg's is the one shown.
+    pub(crate) later_message: String,
 }
 
 /// An entity of the request that has no id in the bundle, or whose data came with the request.
@@ -132,6 +134,7 @@ impl Scratch {
             forbids: Vec::new(),
             legs: Vec::new(),
             message: String::new(),
+            later_message: String::new(),
         }
     }
 
@@ -356,24 +359,30 @@ impl Scratch {
         }
     }
 
-    /// Makes a set of the values on the working stack from `mark` on; they are taken off.
-    pub(crate) fn set_from_stack(&mut self, t: &Tables, mark: usize) -> Result<Val, TooLarge> {
+    /// Makes a set of the values on the working stack from `mark` on; they are taken off. Also tells how many values
+    /// were walked over to bring them in order.
+    pub(crate) fn set_from_stack(
+        &mut self,
+        t: &Tables,
+        mark: usize,
+    ) -> Result<(Val, u64), TooLarge> {
+        let mut work = 0;
         let mut stack = std::mem::take(&mut self.stack);
         let items = stack.get_mut(mark..).unwrap_or_default();
         let values = self.values(t);
-        items.sort_unstable_by(|a, b| values.compare(*a, *b));
+        items.sort_unstable_by(|a, b| values.compare(*a, *b, &mut work));
         let start = position(self.vals.len() + t.vals.len())?;
         let first = self.vals.len();
         for item in items.iter() {
             let last = self.vals.get(first..).and_then(<[Val]>::last).copied();
-            if last.is_none_or(|last| !self.values(t).equal(last, *item)) {
+            if last.is_none_or(|last| !self.values(t).equal(last, *item, &mut work)) {
                 self.vals.push(*item);
             }
         }
         stack.truncate(mark);
         self.stack = stack;
         let len = position(self.vals.len() - first)?;
-        Ok(Val::set(start, len))
+        Ok((Val::set(start, len), work))
     }
 
     /// Makes a record of the pairs from `mark` on; they are taken off. `Ok(None)`: a key occurs twice.

@@ -87,33 +87,33 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Cedar's `==`.
+    /// Cedar's `==`. `work` grows by the values that were walked over.
     #[inline]
-    pub(crate) fn equal(self, a: Val, b: Val) -> bool {
+    pub(crate) fn equal(self, a: Val, b: Val, work: &mut u64) -> bool {
         if a == b {
             return true;
         }
         if a.tag != b.tag || !matches!(a.tag, TAG_SET | TAG_RECORD | TAG_IP6) {
             return false;
         }
-        self.compare(a, b) == Ordering::Equal
+        self.compare(a, b, work) == Ordering::Equal
     }
 
-    /// A total order under which equal values are neighbours.
-    pub(crate) fn compare(self, a: Val, b: Val) -> Ordering {
+    /// A total order under which equal values are neighbours. `work` grows by the values that were walked over.
+    pub(crate) fn compare(self, a: Val, b: Val, work: &mut u64) -> Ordering {
         if a.tag != b.tag {
             return a.tag.cmp(&b.tag);
         }
         match a.tag {
             TAG_SET => {
                 let (a, b) = (self.elements(a), self.elements(b));
-                a.len().cmp(&b.len()).then_with(|| self.compare_runs(a, b))
+                a.len().cmp(&b.len()).then_with(|| self.compare_runs(a, b, work))
             }
             TAG_RECORD => {
                 let (a_keys, b_keys) = (self.keys(a.aux), self.keys(b.aux));
                 a_keys.cmp(b_keys).then_with(|| {
                     let len = u32::try_from(a_keys.len()).unwrap_or(0);
-                    self.compare_runs(self.run(a.low(), len), self.run(b.low(), len))
+                    self.compare_runs(self.run(a.low(), len), self.run(b.low(), len), work)
                 })
             }
             TAG_IP6 => (self.ip6(a), a.aux).cmp(&(self.ip6(b), b.aux)),
@@ -121,9 +121,10 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn compare_runs(self, a: &[Val], b: &[Val]) -> Ordering {
+    fn compare_runs(self, a: &[Val], b: &[Val], work: &mut u64) -> Ordering {
         for (a, b) in a.iter().zip(b) {
-            let order = self.compare(*a, *b);
+            *work += 1;
+            let order = self.compare(*a, *b, work);
             if order != Ordering::Equal {
                 return order;
             }
@@ -131,23 +132,14 @@ impl<'a> Values<'a> {
         a.len().cmp(&b.len())
     }
 
-    /// Whether a set holds a value.
+    /// Whether a set holds a value. `work` grows by the values that were walked over.
     #[inline]
-    pub(crate) fn contains(self, elements: &[Val], val: Val) -> bool {
+    pub(crate) fn contains(self, elements: &[Val], val: Val, work: &mut u64) -> bool {
+        *work += 1;
         if elements.len() <= 8 {
-            return elements.iter().any(|element| self.equal(*element, val));
+            return elements.iter().any(|element| self.equal(*element, val, work));
         }
-        elements.binary_search_by(|element| self.compare(*element, val)).is_ok()
-    }
-
-    /// How many values a comparison may walk over: what a step counter is charged.
-    #[inline]
-    pub(crate) fn weight(self, val: Val) -> u64 {
-        match val.tag {
-            TAG_SET => self.elements(val).len() as u64,
-            TAG_RECORD => self.keys(val.aux).len() as u64,
-            _ => 0,
-        }
+        elements.binary_search_by(|element| self.compare(*element, val, work)).is_ok()
     }
 
     #[inline]

@@ -261,7 +261,8 @@ fn vals(t: &Tables) -> Checked {
                 let parts = span.of(&t.vals);
                 walked += parts.len();
                 let sorted = !is_set
-                    || parts.is_sorted_by(|a: &Val, b: &Val| values.compare(*a, *b).is_lt());
+                    || parts
+                        .is_sorted_by(|a: &Val, b: &Val| values.compare(*a, *b, &mut 0).is_lt());
                 demand(sorted, name, "a set is out of order")?;
                 let deepest =
                     depths.get(span.range()).unwrap_or_default().iter().max().copied().unwrap_or(0);

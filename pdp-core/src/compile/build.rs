@@ -143,9 +143,9 @@ impl Builder {
 
     /// A set of values.
     pub(crate) fn set(&mut self, mut items: Vec<Val>) -> Result<Val, TooMany> {
-        let values = self.values();
-        items.sort_by(|a, b| values.compare(*a, *b));
-        items.dedup_by(|a, b| values.equal(*a, *b));
+        let (values, mut work) = (self.values(), 0);
+        items.sort_by(|a, b| values.compare(*a, *b, &mut work));
+        items.dedup_by(|a, b| values.equal(*a, *b, &mut work));
         let len = next_id(items.len())?;
         Ok(Val::set(self.shared_vals(&items)?, len))
     }
