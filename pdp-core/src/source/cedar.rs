@@ -1,6 +1,6 @@
 //! The front end: Cedar's own parser, schema reader, strict validator and entity reader, and their results as `tree`.
 //!
-//! The only file that names the Cedar crates. It reads `cedar-policy-core`'s AST rather than Cedar's public policy
+//! The only file that names the Cedar crates, which is why it is longer than the others. It reads `cedar-policy-core`'s AST rather than Cedar's public policy
 //! syntax tree, because that one refuses calls of the wrong arity, which Cedar parses and evaluates to an error.
 //! Everything here recurses as deep as its input nests: `nesting` has counted that before, and the caller runs it on
 //! a thread whose stack is large enough.
@@ -541,11 +541,13 @@ fn schema_tree(schema: &ValidatorSchema) -> SchemaTree {
                 name: own.to_string(),
                 attributes: fields(ty.attributes()),
                 tags: ty.tag_type().map(type_tree),
-                ancestor_types: schema
-                    .entity_types()
-                    .filter(|other| other.has_descendant_entity_type(own))
-                    .map(|other| other.name().to_string())
-                    .collect(),
+                ancestor_types: sorted(
+                    schema
+                        .entity_types()
+                        .filter(|other| other.has_descendant_entity_type(own))
+                        .map(|other| other.name().to_string())
+                        .collect(),
+                ),
                 enumerated: match &ty.kind {
                     ValidatorEntityTypeKind::Enum(ids) => {
                         Some(ids.iter().map(|id| AsRef::<str>::as_ref(id).to_owned()).collect())
