@@ -65,7 +65,7 @@ pub(crate) enum Failure {
     /// A table would outgrow its ids.
     TooMany,
     /// Anything else, in words.
-    Other(Diagnostic),
+    Other(Box<Diagnostic>),
 }
 
 fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure> {
@@ -172,7 +172,7 @@ impl From<TooMany> for Failure {
 
 impl From<String> for Failure {
     fn from(message: String) -> Self {
-        Failure::Other(Diagnostic::new(codes::CAPACITY, message))
+        Failure::Other(Box::new(Diagnostic::new(codes::CAPACITY, message)))
     }
 }
 
@@ -184,7 +184,7 @@ impl From<Failure> for Report {
                 "the source has more than 4 billion strings, entities or values",
             )
             .into(),
-            Failure::Other(item) => item.into(),
+            Failure::Other(item) => (*item).into(),
         }
     }
 }

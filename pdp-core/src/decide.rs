@@ -260,9 +260,10 @@ fn leg(
     }
     let permitted = s.policies.len() > permits_from;
     let fail_closed = meta.flags & META_SKIP_FORBID_ERRORS == 0;
+    let forbidden = !s.forbids.is_empty() && (!permitted || !faults::FORBID_LOSES.is_on());
     let (effect, reason) = if out_of_steps {
         (Effect::Deny, Reason::Limit)
-    } else if !s.forbids.is_empty() && !(permitted && faults::FORBID_LOSES.is_on()) {
+    } else if forbidden {
         (Effect::Deny, Reason::Forbidden)
     } else if forbid_failed && fail_closed {
         (Effect::Deny, Reason::PolicyError)

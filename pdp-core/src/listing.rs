@@ -74,10 +74,9 @@ fn policy_text(out: &mut String, bundle: &Bundle, ix: crate::PolicyIx, policy: &
         key_text(t, "action", t.action_keys.get(policy.action_key as usize)),
         key_text(t, "resource", t.resource_keys.get(policy.resource_key as usize))
     );
-    if let Some(origin) = bundle.origins().and_then(|origins| origins.policies.get(ix.index())) {
-        if !origin.reads.is_empty() {
-            let _ = writeln!(out, "  reads     {}", origin.reads.join(", "));
-        }
+    let origin = bundle.origins().and_then(|origins| origins.policies.get(ix.index()));
+    if let Some(origin) = origin.filter(|origin| !origin.reads.is_empty()) {
+        let _ = writeln!(out, "  reads     {}", origin.reads.join(", "));
     }
     let ops = policy.ops.of(&t.ops);
     if ops.is_empty() {

@@ -114,10 +114,8 @@ pub(crate) fn inline(
             continue;
         };
         let Some(guest) = s.guest_of(t, guest).copied() else { continue };
-        if declaration.enumerated == 1 {
-            if !declaration.members.of(&t.type_lists).contains(&entity) {
-                return Err(invalid!(s, "inline entity {owner} is not one of its enumerated type"));
-            }
+        if declaration.enumerated == 1 && !declaration.members.of(&t.type_lists).contains(&entity) {
+            return Err(invalid!(s, "inline entity {owner} is not one of its enumerated type"));
         }
         let mut path = Path::default();
         let attrs = Val::record(guest.shape, guest.attrs);

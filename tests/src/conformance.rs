@@ -1,7 +1,8 @@
 //! The public layout of cedar-integration-tests: JSON cases that name policies, schema and entities by path.
 //!
 //! Reads a folder, archives (`.tar.gz`) in it, or one archive, and runs every case found through the engine in every
-//! mode. Decision, reasons, errors and `shouldValidate` must all match. All failures are reported, not the first.
+//! mode, and through `pdp answer` where that tool is given. Decision, reasons, errors and `shouldValidate` must all match.
+//! All failures are reported, not the first.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pdp_core::{Loose, Notation};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::engine::{Came, Engine, MODES, Mode};
+use crate::answer::AnswerProcess;
+use crate::engine::{Came, Engine, MODES};
 
 /// What a run found.
 #[derive(Debug, Default)]
@@ -22,13 +24,17 @@ pub struct Summary {
     pub failures: Vec<String>,
 }
 
-/// Runs everything under a path.
-pub fn run(path: &Path) -> Result<Summary, String> {
+/// Runs everything under a path; with `pdp`, through that tool's `answer` as well.
+pub fn run(path: &Path, pdp: Option<&Path>) -> Result<Summary, String> {
+    let mut tools = Vec::new();
+    for all_policies in pdp.map(|_| [false, true]).into_iter().flatten() {
+        tools.extend(pdp.map(|pdp| AnswerProcess::start(pdp, all_policies)).transpose()?);
+    }
     let mut summary = Summary::default();
     let unpacked = std::env::temp_dir().join(format!("pdp-conformance-{}", std::process::id()));
     let result = suites(path, &unpacked).map(|suites| {
         for (name, root) in suites {
-            suite(&name, &root, &mut summary);
+            suite(&name, &root, &mut tools, &mut summary);
         }
     });
     if unpacked.exists() {
@@ -85,7 +91,7 @@ fn suites(path: &Path, unpacked: &Path) -> Result<Vec<(String, PathBuf)>, String
     Ok(suites)
 }
 
-fn suite(name: &str, root: &Path, summary: &mut Summary) {
+fn suite(name: &str, root: &Path, tools: &mut [AnswerProcess], summary: &mut Summary) {
     let mut files = Vec::new();
     if let Err(error) = walk(root, &mut |file| {
         if file.extension().is_some_and(|extension| extension == "json") {
@@ -109,7 +115,7 @@ fn suite(name: &str, root: &Path, summary: &mut Summary) {
         requests += asked.len();
         let base = file.ancestors().skip(1).find(|base| base.join(policies).is_file());
         match base {
-            Some(base) => run_case(&file, base, &case, summary),
+            Some(base) => run_case(&file, base, &case, tools, summary),
             None => summary.failures.push(format!("{}: `{policies}` is not there", file.display())),
         }
     }
@@ -118,76 +124,149 @@ fn suite(name: &str, root: &Path, summary: &mut Summary) {
     }
 }
 
-fn run_case(file: &Path, base: &Path, case: &Value, summary: &mut Summary) {
-    let name = file.display();
-    let read = |path: &Value| {
-        path.as_str().map(|path| fs::read_to_string(base.join(path)).unwrap_or_default())
-    };
-    let notation = |text: &'_ str, format: &Value| -> bool {
-        let _ = text;
-        format == "json"
-    };
-    let policies = read(&case["policies"]).unwrap_or_default();
-    let schema = read(&case["schema"]);
-    let entities = read(&case["entities"]).unwrap_or("[]".to_owned());
-    let links = read(&case["links"]);
-    let texts = Loose {
-        policies: match notation(&policies, &case["policyFormat"]) {
-            true => Notation::Json(&policies),
-            false => Notation::Cedar(&policies),
+/// The texts that a case names.
+struct Texts {
+    policies: String,
+    schema: Option<String>,
+    entities: String,
+    links: Option<String>,
+}
+
+fn texts(base: &Path, case: &Value) -> Result<Texts, String> {
+    let read = |part: &str| match case[part].as_str() {
+        Some(path) => match fs::read_to_string(base.join(path)) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) => Err(format!("cannot read `{path}`: {e}")),
         },
-        schema: schema.as_deref().map(|text| match notation(text, &case["schemaFormat"]) {
-            true => Notation::Json(text),
-            false => Notation::Cedar(text),
-        }),
-        entities: &entities,
-        links: links.as_deref(),
+        None => Ok(None),
     };
-    let mut engine = match Engine::new(&texts) {
+    Ok(Texts {
+        policies: read("policies")?.ok_or("it names no policies")?,
+        schema: read("schema")?,
+        entities: read("entities")?.ok_or("it names no entities")?,
+        links: read("links")?,
+    })
+}
+
+fn run_case(
+    file: &Path,
+    base: &Path,
+    case: &Value,
+    tools: &mut [AnswerProcess],
+    summary: &mut Summary,
+) {
+    let name = file.display();
+    let texts = match texts(base, case) {
+        Ok(texts) => texts,
+        Err(error) => return summary.failures.push(format!("{name}: {error}")),
+    };
+    fn notation<'a>(text: &'a str, format: &Value) -> Notation<'a> {
+        if format == "json" { Notation::Json(text) } else { Notation::Cedar(text) }
+    }
+    let loose = Loose {
+        policies: notation(&texts.policies, &case["policyFormat"]),
+        schema: texts.schema.as_deref().map(|text| notation(text, &case["schemaFormat"])),
+        entities: &texts.entities,
+        links: texts.links.as_deref(),
+    };
+    let mut engine = match Engine::new(&loose) {
         Ok(engine) => engine,
         Err(error) => return summary.failures.push(format!("{name}: cannot be compiled: {error}")),
     };
-    if let Some(expected) = case["shouldValidate"].as_bool().filter(|_| schema.is_some())
-        && expected != engine.validates
-    {
-        summary.failures.push(format!(
-            "{name}: shouldValidate is {expected}, the validator says {}",
-            engine.validates
-        ));
+    let should_validate = case["shouldValidate"].as_bool().filter(|_| texts.schema.is_some());
+    if should_validate.is_some_and(|expected| expected != engine.validates) {
+        summary
+            .failures
+            .push(format!("{name}: `shouldValidate`: the validator says {}", engine.validates));
     }
-    for (at, request) in case["requests"].as_array().into_iter().flatten().enumerate() {
+    let requests: Vec<&Value> = case["requests"].as_array().into_iter().flatten().collect();
+    for (at, request) in requests.iter().enumerate() {
         for mode in MODES {
-            if let Some(failure) = run_request(&mut engine, mode, request) {
-                summary.failures.push(format!("{name}: request {at} ({mode:?}): {failure}"));
+            let validate = request["validateRequest"].as_bool().unwrap_or(true);
+            let came = engine.ask(mode, &asked(request).to_string(), true, validate);
+            match expected(request) {
+                Ok(expected) if expected == came => {}
+                Ok(expected) => summary.failures.push(format!(
+                    "{name}: request {at} ({mode:?}): expected {expected:?}, came {came:?}"
+                )),
+                Err(error) => summary.failures.push(format!("{name}: request {at}: {error}")),
             }
+        }
+    }
+    for tool in tools {
+        if let Err(error) = run_tool(tool, case, &texts, &requests, should_validate) {
+            summary.failures.push(format!("{name}: `pdp answer`: {error}"));
         }
     }
 }
 
-fn run_request(engine: &mut Engine, mode: Mode, request: &Value) -> Option<String> {
-    let ids = |value: &Value| -> BTreeSet<String> {
-        value
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|id| id.as_str().map(str::to_owned))
-            .collect()
-    };
-    let expected = Came::Answer {
-        allow: request["decision"].as_str()?.eq_ignore_ascii_case("allow"),
-        reasons: ids(&request["reason"]),
-        errors: ids(&request["errors"]),
-    };
+/// The same case through `pdp answer`.
+fn run_tool(
+    tool: &mut AnswerProcess,
+    case: &Value,
+    texts: &Texts,
+    requests: &[&Value],
+    should_validate: Option<bool>,
+) -> Result<(), String> {
+    let json = |text: &str| serde_json::from_str::<Value>(text).map_err(|e| e.to_string());
+    let questions = requests.iter().map(|request| {
+        let validate = request["validateRequest"].as_bool().unwrap_or(true);
+        json!({ "request": asked(request), "validateRequest": validate })
+    });
+    let mut line = json!({
+        "policies": texts.policies,
+        "entities": json(&texts.entities)?,
+        "requests": questions.collect::<Vec<_>>(),
+    });
+    for (part, text) in [("schema", &texts.schema), ("links", &texts.links)] {
+        if let Some(text) = text {
+            line[part] = if part == "links" { json(text)? } else { text.as_str().into() };
+        }
+    }
+    for format in ["policyFormat", "schemaFormat"] {
+        if let Some(notation) = case[format].as_str() {
+            line[format] = notation.into();
+        }
+    }
+    let answer = tool.ask(&line)?;
+    let responses = answer["responses"].as_array().ok_or_else(|| format!("it says {answer}"))?;
+    if should_validate.is_some_and(|expected| answer["validates"] != expected) {
+        return Err(format!("validates is {}", answer["validates"]));
+    }
+    if responses.len() != requests.len() {
+        return Err(format!("{} responses to {} requests", responses.len(), requests.len()));
+    }
+    for (at, (request, response)) in requests.iter().zip(responses).enumerate() {
+        let expected = expected(request)?;
+        if self::expected(response).as_ref() != Ok(&expected) {
+            return Err(format!("request {at}: expected {expected:?}, came {response}"));
+        }
+    }
+    Ok(())
+}
+
+/// The request part of a case, as JSON that the engine reads.
+fn asked(request: &Value) -> Value {
     let uid = |part: &str| request[part].get("__entity").unwrap_or(&request[part]).clone();
-    let asked = serde_json::json!({
+    json!({
         "principal": uid("principal"),
         "action": uid("action"),
         "resource": uid("resource"),
         "context": request["context"],
-    });
-    let validate = request["validateRequest"].as_bool().unwrap_or(true);
-    let came = engine.ask(mode, &asked.to_string(), true, validate);
-    (came != expected).then(|| format!("expected {expected:?}, came {came:?}"))
+    })
+}
+
+/// `decision`, `reason` and `errors`, of an expectation or of a response.
+fn expected(answer: &Value) -> Result<Came, String> {
+    let ids = |part: &str| -> Option<BTreeSet<String>> {
+        answer[part].as_array()?.iter().map(|id| id.as_str().map(str::to_owned)).collect()
+    };
+    match (answer["decision"].as_str(), ids("reason"), ids("errors")) {
+        (Some(decision), Some(reasons), Some(errors)) => {
+            Ok(Came::Answer { allow: decision.eq_ignore_ascii_case("allow"), reasons, errors })
+        }
+        _ => Err(format!("no decision, reason and errors in {answer}")),
+    }
 }
 
 fn walk(folder: &Path, visit: &mut impl FnMut(&Path)) -> Result<(), String> {

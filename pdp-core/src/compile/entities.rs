@@ -115,9 +115,9 @@ fn close(
             if total > ANCESTORS_MAX {
                 let message =
                     format!("the entities have more than {ANCESTORS_MAX} ancestors together");
-                return Err(Failure::Other(
-                    Diagnostic::new(codes::CAPACITY, message).help("make the hierarchy flatter"),
-                ));
+                let item =
+                    Diagnostic::new(codes::CAPACITY, message).help("make the hierarchy flatter");
+                return Err(Failure::Other(Box::new(item)));
             }
             if let (Some(slot), Some(mark)) = (closed.get_mut(at), on_path.get_mut(at)) {
                 *slot = Some(all);
@@ -131,9 +131,6 @@ fn close(
 
 fn cycle(entities: &[EntityTree], at: usize) -> Failure {
     let name = entities.get(at).map_or(String::new(), |entity| entity.name.to_string());
-    let message = format!("entity {name} is its own ancestor");
-    Failure::Other(
-        Diagnostic::new(codes::ENTITY_CYCLE, message)
-            .help("remove one of the `parents` on the way round"),
-    )
+    let item = Diagnostic::new(codes::ENTITY_CYCLE, format!("entity {name} is its own ancestor"));
+    Failure::Other(Box::new(item.help("remove one of the `parents` on the way round")))
 }

@@ -280,10 +280,10 @@ fn finding(error: &dyn Diagnostic) -> Finding {
         cause = inner.source();
     }
     let label = error.labels().and_then(|mut labels| labels.next());
-    if let Some(said) = label.as_ref().and_then(|label| label.label()) {
-        if !message.contains(said) {
-            message = format!("{message}: {said}");
-        }
+    if let Some(said) = label.as_ref().and_then(|label| label.label())
+        && !message.contains(said)
+    {
+        message = format!("{message}: {said}");
     }
     Finding {
         message: message.replace('\n', " "),

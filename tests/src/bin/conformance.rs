@@ -1,20 +1,24 @@
-//! `conformance DIR`: runs the public Cedar test data found there and prints what differs.
+//! `conformance DIR [PDP]`: runs the public Cedar test data found there, also through `pdp answer` if the tool's path is
+//! given, and prints what differs.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let Some(path) = std::env::args_os().nth(1) else {
+    let mut args = std::env::args_os().skip(1);
+    let Some(path) = args.next() else {
         eprintln!(
-            "usage: conformance DIR (a folder or .tar.gz in the layout of cedar-integration-tests)"
+            "usage: conformance DIR [PDP] (a folder or .tar.gz in the layout of cedar-integration-tests)"
         );
         return ExitCode::from(64);
     };
-    match pdp_tests::conformance::run(Path::new(&path)) {
+    let pdp = args.next();
+    match pdp_tests::conformance::run(Path::new(&path), pdp.as_deref().map(Path::new)) {
         Ok(summary) => {
+            let through = if pdp.is_some() { " and twice through `pdp answer`" } else { "" };
             for (name, cases, requests) in &summary.suites {
                 println!(
-                    "conformance: {name}: {cases} cases, {requests} requests, each in 4 modes"
+                    "conformance: {name}: {cases} cases, {requests} requests, each in 4 modes{through}"
                 );
             }
             for failure in summary.failures.iter().take(50) {
