@@ -161,7 +161,8 @@ fn run(
                 s.stack.push(set);
             }
             op::RECORD => {
-                let record = record(t, s, op.c, fuel)?;
+                let keys = Span { start: op.c, len: op.b.into() };
+                let record = record(t, s, keys, fuel)?;
                 s.stack.push(record);
             }
             op::CALL => {
@@ -336,13 +337,13 @@ fn matches(
     Ok(like::matches(pieces, text))
 }
 
-fn record(t: &Tables, s: &mut Scratch, shape: u32, fuel: &mut u64) -> Result<Val, ErrorKind> {
-    let len = s.values(t).keys(shape).len();
-    spend(fuel, len as u64)?;
-    let mark = s.stack.len().checked_sub(len).ok_or(ErrorKind::Type)?;
-    let start = u32::try_from(t.vals.len() + s.vals.len()).map_err(|_| ErrorKind::Limit)?;
-    s.vals.extend(s.stack.drain(mark..));
-    Ok(Val::record(shape, start))
+fn record(t: &Tables, s: &mut Scratch, keys: Span, fuel: &mut u64) -> Result<Val, ErrorKind> {
+    spend(fuel, keys.len.into())?;
+    let from = s.stack.len().checked_sub(keys.len as usize).ok_or(ErrorKind::Type)?;
+    let mark = s.pairs.len();
+    s.pairs.extend(keys.of(&t.paths).iter().copied().zip(s.stack.drain(from..)));
+    // A record's keys are distinct; a bundle that says otherwise has no value here.
+    s.record_from_pairs(t, mark).map_err(|_| ErrorKind::Limit)?.ok_or(ErrorKind::Type)
 }
 
 // === small steps ===

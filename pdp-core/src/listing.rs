@@ -111,7 +111,7 @@ fn op_text(t: &Tables, at: usize, instruction: &Op) -> String {
         op::IS => type_text(t, c),
         op::SET => c.to_string(),
         op::RECORD => {
-            let keys = t.shapes.get(c as usize).map_or(&[][..], |shape| shape.of(&t.shape_keys));
+            let keys = Span { start: c, len: instruction.b.into() }.of(&t.paths);
             keys.iter().map(|key| symbol_text(t, *key)).collect::<Vec<_>>().join(", ")
         }
         op::CALL => op::function(instruction.a).map_or("?", |(name, _)| name).to_owned(),

@@ -62,7 +62,7 @@ ops! {
     28 IS,
     /// Replaces the `c` topmost values by the set of them.
     29 SET,
-    /// Replaces the topmost values, one a key, by a record of shape `c`.
+    /// Replaces the `b` topmost values by a record of them under the keys from `paths[c]` on.
     30 RECORD,
     /// Calls the extension function `a`; its arguments are on the stack.
     31 CALL,

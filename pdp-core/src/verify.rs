@@ -381,13 +381,14 @@ fn condition(t: &Tables, ops: Span) -> Checked {
             op::CONST => below(c, &t.vals),
             op::VAR => instruction.a < 4,
             op::ATTR | op::HAS => below(c, &t.symbol_ends),
-            op::HAS_PATH => inside(Span { start: c, len: instruction.b.into() }, &t.paths),
+            op::HAS_PATH | op::RECORD => {
+                inside(Span { start: c, len: instruction.b.into() }, &t.paths)
+            }
             op::AND | op::OR | op::BRANCH | op::JUMP => {
                 (at + 1).saturating_add(c as usize) <= ops.len as usize
             }
             op::LIKE => below(c, &t.patterns),
             op::IS => none_or_below(c, &t.types),
-            op::RECORD => below(c, &t.shapes),
             op::CALL => op::function(instruction.a).is_some(),
             op::FAIL => usize::from(instruction.a) < crate::eval::FAIL_KINDS.len(),
             code => code <= op::FAIL,

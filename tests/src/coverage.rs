@@ -32,7 +32,7 @@ use scope::Asked;
 use std::fmt;
 
 /// Counts of what cases reached.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Coverage {
     cases: u64,
     worlds: u64,
@@ -45,7 +45,7 @@ pub struct Coverage {
 impl Coverage {
     /// Nothing reached yet.
     pub fn new() -> Self {
-        Self { counts: vec![0; Feature::ALL.len()], ..Self::default() }
+        Self { cases: 0, worlds: 0, worlds_refused: 0, counts: vec![0; Feature::ALL.len()] }
     }
 
     /// Counts the cases of `world`, to which Cedar said `verdict`.
@@ -65,7 +65,7 @@ impl Coverage {
         for (request, outcome) in world.requests.iter().zip(outcomes) {
             let mut found = of_world;
             found.extend(request_features(world, request));
-            found.extend(outcome_features(outcome));
+            found.extend(outcome_features(outcome, *validates && request.validate));
             match (outcome, prepared.question(request, &mut contexts)) {
                 (Outcome::Answer(answer), Ok((question, entities))) => {
                     if let (Some(principal), Some(action), Some(resource)) =
@@ -132,6 +132,12 @@ impl Coverage {
         for (feature, count) in Feature::ALL.iter().zip(&mut self.counts) {
             *count += u64::from(found.contains(*feature));
         }
+    }
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use pdp_core::json::{self, Arena};
 use pdp_core::{
     Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Notation, OwnedAnswer,
-    Report, RequestLimits, Scratch, Source,
+    Report, Request, RequestLimits, Scratch, Source,
 };
 
 /// The least that a `bundle.toml` says.
@@ -64,6 +64,14 @@ pub fn on_stack<T: Send>(stack_bytes: usize, work: impl FnOnce() -> T + Send) ->
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
+}
+
+/// What `work` gives, if it ends within a minute. For work that is done in no time or never.
+pub fn if_it_ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    // Not waited for: a test that fails because of it must be able to say so.
+    std::thread::spawn(move || sender.send(work()));
+    receiver.recv_timeout(std::time::Duration::from_secs(60)).ok()
 }
 
 // === impl Folder ===
@@ -156,6 +164,11 @@ impl Desk {
         let request = json::read_request(request, bundle, &self.arena, &limits)
             .map_err(|error| error.to_string())?;
         Ok(self.decider.decide_with(&mut self.scratch, &request, options).to_owned())
+    }
+
+    /// Answers a request that is at hand already, with memory of its own.
+    pub fn decide(&self, request: &Request<'_>, options: &DecideOptions) -> OwnedAnswer {
+        self.decider.decide_with(&mut Scratch::new(), request, options).to_owned()
     }
 
     /// The bundle that decides.

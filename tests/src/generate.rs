@@ -127,7 +127,7 @@ impl Block {
         let (policies, links) = self.policies(rng, scenery, &aims);
         let requester = Requester {
             model: &model,
-            values: scenery.values(),
+            values: scenery.data(),
             aims: &aims,
             schema: scenery.schema,
         };
@@ -180,7 +180,7 @@ impl Block {
             let paths = self.paths(aim.env);
             let scene = Scene {
                 model: &model,
-                values: scenery.values(),
+                values: scenery.constants(),
                 store: &scenery.store,
                 aim,
                 paths: &paths,
@@ -222,7 +222,7 @@ fn aim(rng: &mut Rng, model: &Model, scenery: &Scenery) -> Aim {
     if !scenery.schema && rng.percent(8) {
         env.principal = rng.choose(&model.open_types());
     }
-    let values = scenery.values();
+    let values = scenery.data();
     Aim {
         env,
         principal: values.cast.any(rng, env.principal),

@@ -26,11 +26,15 @@ pub mod engine;
 
 pub mod differential;
 
+pub mod answer;
+
 pub mod conformance;
 
 pub mod counting;
 
 pub mod desk;
+
+pub mod forge;
 
 pub use coverage::{Coverage, Feature};
 pub use generate::Generator;

@@ -59,8 +59,10 @@ pub struct Answer {
 pub enum ErrorKind {
     /// An attribute or tag of an entity that does not exist.
     EntityMissing,
-    /// An attribute or tag that the entity does not have.
+    /// An attribute that the entity does not have.
     AttributeMissing,
+    /// A tag that the entity does not have.
+    TagMissing,
     /// A field that the record does not have.
     FieldMissing,
     /// An operand of the wrong type.
@@ -181,9 +183,10 @@ impl From<Response> for Answer {
 
 impl ErrorKind {
     /// All kinds, in the order in which they are reported.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::EntityMissing,
         Self::AttributeMissing,
+        Self::TagMissing,
         Self::FieldMissing,
         Self::Type,
         Self::Arity,
@@ -195,6 +198,12 @@ impl ErrorKind {
     fn of(error: &EvaluationError) -> Self {
         match error {
             EvaluationError::EntityDoesNotExist(_) => Self::EntityMissing,
+            // Cedar tells the two apart in its words only.
+            EvaluationError::EntityAttrDoesNotExist(error)
+                if error.to_string().contains("` does not have the tag `") =>
+            {
+                Self::TagMissing
+            }
             EvaluationError::EntityAttrDoesNotExist(_) => Self::AttributeMissing,
             EvaluationError::RecordAttrDoesNotExist(_) => Self::FieldMissing,
             EvaluationError::TypeError(_) => Self::Type,

@@ -3,13 +3,15 @@
 //! It knows nothing of what failed. The caller says whether a smaller world still fails; a world that nobody can read should
 //! count as one that does not.
 
+mod operands;
+
 use crate::world::{Link, Request, World};
 use serde_json::Value as Json;
 
 /// A world without whatever could be taken away while `still_fails` says yes to the rest.
 ///
-/// Requests, policies, links, entities, inline entities, clauses, annotations, attributes, parents, tags and context fields
-/// are taken away, many at once first, then one at a time, until nothing more can go. The schema is given up when the
+/// Requests, policies, links, entities, inline entities, clauses, operands of `&&` and `||`, annotations, attributes, parents,
+/// tags and context fields are taken away, many at once first, then one at a time, until nothing more can go. The schema is given up when the
 /// failure does not need it. Policies keep their order; as ids are positions, those after a removed one change.
 pub fn shrink(world: World, mut still_fails: impl FnMut(&World) -> bool) -> World {
     let mut best = world;
@@ -20,6 +22,7 @@ pub fn shrink(world: World, mut still_fails: impl FnMut(&World) -> bool) -> Worl
         shrink_list(&mut best, &mut still_fails, |world| world.links.len(), without_link);
         shrink_list(&mut best, &mut still_fails, |world| world.entities.len(), without_entity);
         shrink_list(&mut best, &mut still_fails, lines, without_line);
+        shrink_operands(&mut best, &mut still_fails);
         shrink_parts(&mut best, &mut still_fails);
         try_replacing(&mut best, &mut still_fails, |world| {
             world.schema = None;
@@ -128,6 +131,24 @@ fn without_line(world: &mut World, at: usize) {
             return;
         }
         before += count;
+    }
+}
+
+/// Takes operands of `&&` and `||` out of the policies.
+fn shrink_operands(best: &mut World, still_fails: &mut impl FnMut(&World) -> bool) {
+    for at in 0..best.policies.len() {
+        let mut shorter = true;
+        while shorter {
+            let candidates =
+                best.policies.get(at).map_or_else(Vec::new, |policy| operands::without_one(policy));
+            shorter = candidates.into_iter().any(|candidate| {
+                try_replacing(best, still_fails, |world| {
+                    if let Some(policy) = world.policies.get_mut(at) {
+                        *policy = candidate;
+                    }
+                })
+            });
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test whose own premise fails must stop and say which")]
 
 use pdp_tests::generate::{POLICIES_MAX, REQUESTS_PER_WORLD};
-use pdp_tests::{Coverage, Feature, Generator, Oracle, Uid, Verdict, World};
+use pdp_tests::{Coverage, ErrorKind, Feature, Generator, Oracle, Outcome, Uid, Verdict, World};
 use serde_json::Value;
 
 /// 20,000 cases.
@@ -84,6 +84,19 @@ fn what_is_no_world_is_refused_with_the_part_that_is_missing() {
     );
 }
 
+/// Whether policies failed for known reasons only: never for want of stack, which the oracle has plenty of, and when
+/// everything was validated, only in the ways that Cedar leaves open.
+fn fails_as_promised(outcome: &Outcome, validated: bool) -> bool {
+    let Outcome::Answer(answer) = outcome else {
+        return true;
+    };
+    answer.error_kinds.iter().all(|kind| match kind {
+        ErrorKind::EntityMissing | ErrorKind::Overflow | ErrorKind::Extension => true,
+        ErrorKind::Other => false,
+        _ => !validated,
+    })
+}
+
 #[test]
 fn twenty_thousand_cases_reach_everything() {
     let coverage = Oracle::start().run(|judge| {
@@ -91,6 +104,12 @@ fn twenty_thousand_cases_reach_everything() {
         for world in worlds(SEED, WORLDS) {
             let verdict = judge.judge(&world);
             coverage.observe(judge, &world, &verdict);
+            if let Verdict::Judged { validates, outcomes } = verdict {
+                for (request, outcome) in world.requests.iter().zip(&outcomes) {
+                    let validated = validates && request.validate;
+                    assert!(fails_as_promised(outcome, validated), "{}", world.to_json());
+                }
+            }
         }
         coverage
     });

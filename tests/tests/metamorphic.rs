@@ -5,7 +5,7 @@ use pdp_tests::rng::Rng;
 use pdp_tests::{Generator, Oracle, Outcome, Verdict, World};
 use std::collections::{BTreeMap, BTreeSet};
 
-const WORLDS: u64 = 400;
+const WORLDS: u64 = 200;
 const SEED: u64 = 11;
 
 /// The world with its policies in another order, and each id's new name.

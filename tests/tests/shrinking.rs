@@ -34,7 +34,7 @@ fn a_failing_policy_is_left_alone_with_its_request() {
             assert!(fails_with(judge, &small, kind), "{}", small.to_json());
             let left = (small.policies.len(), small.requests.len());
             assert_eq!(left, (1, 1), "{}", small.to_json());
-            assert!(small.entities.len() <= 3, "{}", small.to_json());
+            assert!(small.entities.len() <= 6, "{}", small.to_json());
             assert!(small.to_json().to_string().len() < 1500, "{}", small.to_json());
         }
     });

@@ -272,18 +272,16 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// Fields are evaluated in the order of their names, as Cedar does: the first that fails is the error.
     fn record(&mut self, fields: &[(String, Ix)]) -> Result<(), Failure> {
-        let mut sorted = Vec::with_capacity(fields.len());
+        let mut keys = Vec::with_capacity(fields.len());
         for (key, value) in fields {
-            sorted.push((self.builder.symbol(key)?, *value));
+            keys.push(self.builder.symbol(key)?);
+            self.expr(*value)?;
         }
-        sorted.sort_by_key(|(key, _)| *key);
-        let keys: Vec<u32> = sorted.iter().map(|(key, _)| *key).collect();
-        for (_, value) in sorted {
-            self.expr(value)?;
-        }
-        let shape = self.builder.shape(&keys)?;
-        self.push(op::RECORD, 0, 0, shape);
+        let span = self.builder.path(&keys)?;
+        let len = u16::try_from(span.len).map_err(|_| TooMany)?;
+        self.push(op::RECORD, 0, len, span.start);
         Ok(())
     }
 

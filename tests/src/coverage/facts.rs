@@ -71,7 +71,8 @@ fn holds_unseen(json: &Json) -> bool {
     }
 }
 
-pub(super) fn outcome_features(outcome: &Outcome) -> FeatureSet {
+/// `validated` says that policies, entities and request all passed the validator: Cedar promises few kinds of errors then.
+pub(super) fn outcome_features(outcome: &Outcome, validated: bool) -> FeatureSet {
     let mut found = FeatureSet::default();
     let Outcome::Answer(answer) = outcome else {
         found.insert(Feature::Refused);
@@ -94,6 +95,7 @@ pub(super) fn outcome_features(outcome: &Outcome) -> FeatureSet {
         found.insert(match kind {
             ErrorKind::EntityMissing => Feature::EntityMissing,
             ErrorKind::AttributeMissing => Feature::AttributeMissing,
+            ErrorKind::TagMissing => Feature::TagMissing,
             ErrorKind::FieldMissing => Feature::FieldMissing,
             ErrorKind::Type => Feature::TypeError,
             ErrorKind::Arity => Feature::ArityError,
@@ -101,6 +103,14 @@ pub(super) fn outcome_features(outcome: &Outcome) -> FeatureSet {
             ErrorKind::Extension => Feature::ExtensionError,
             ErrorKind::Other => continue,
         });
+        if validated {
+            found.insert(match kind {
+                ErrorKind::EntityMissing => Feature::ProvenEntityMissing,
+                ErrorKind::Overflow => Feature::ProvenOverflow,
+                ErrorKind::Extension => Feature::ProvenExtensionError,
+                _ => continue,
+            });
+        }
     }
     found
 }

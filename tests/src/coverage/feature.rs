@@ -34,12 +34,16 @@ features! {
     NoCandidate = "outcome: no policy's scope matches",
 
     EntityMissing = "error: entity missing",
-    AttributeMissing = "error: attribute or tag missing",
+    AttributeMissing = "error: attribute missing",
+    TagMissing = "error: tag missing",
     FieldMissing = "error: record field missing",
     TypeError = "error: type",
     ArityError = "error: arity of an extension call",
     Overflow = "error: overflow",
     ExtensionError = "error: extension function",
+    ProvenEntityMissing = "error: entity missing, in a case that validated",
+    ProvenOverflow = "error: overflow, in a case that validated",
+    ProvenExtensionError = "error: extension function, in a case that validated",
 
     // What the world is like.
     WithSchema = "world: schema",
@@ -60,7 +64,7 @@ features! {
     ActionAbsent = "world: action not stored",
     DeepHierarchy = "world: principal or resource with five ancestors or more",
     SeveralParents = "world: principal or resource with several parents",
-    ContextUnseen = "world: context holds a string nobody else has",
+    ContextUnseen = "world: context holds a freshly drawn string",
     ManyPolicies = "world: more than 12 policies",
     TwinPolicies = "world: policies that differ in one constant",
 

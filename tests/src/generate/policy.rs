@@ -23,7 +23,7 @@ pub(super) struct Scene<'a> {
 }
 
 /// How deep expressions nest when nothing special is wanted.
-const DEPTH_MAX: usize = 3;
+const DEPTH_MAX: u32 = 3;
 /// How deep the policies nest that are there to be deep.
 const NESTING_MAX: usize = 60;
 
@@ -104,7 +104,6 @@ fn clauses(writer: &mut Writer<'_>, scope: &Scope, bodies: &mut Vec<String>) -> 
     let mut clauses = Vec::new();
     for at in 0..count {
         let depth = writer.rng.weighted(&[(4, 0), (4, 1), (2, 2), (1, DEPTH_MAX)]);
-        let depth = u32::try_from(depth).unwrap_or(0);
         let body = writer.boolean(depth);
         let body = match writer.rng.pick_maybe(bodies) {
             Some(earlier) if writer.rng.percent(15) => match writer.rng.below(4) {
@@ -191,7 +190,7 @@ pub(super) fn clause(unless: bool, body: &str) -> String {
 fn nested(writer: &mut Writer<'_>) -> String {
     let mut text = writer.boolean(0);
     let levels = writer.rng.between(10, NESTING_MAX);
-    match writer.rng.below(4) {
+    match writer.rng.below(5) {
         0 => {
             for _ in 0..levels {
                 text = format!(
@@ -210,6 +209,18 @@ fn nested(writer: &mut Writer<'_>) -> String {
             for _ in 0..levels {
                 let other = writer.liftable();
                 text = format!("{other} || {text}");
+            }
+        }
+        3 => {
+            let strict = writer.manners.strict;
+            let path = writer.path_where(|path| {
+                path.last.is_some() && (!strict || path.needs.is_empty() && path.ty.is_exact())
+            });
+            if let Some(path) = path {
+                for _ in 0..levels {
+                    let constant = writer.constant_for(path);
+                    text = format!("{} == {constant} || {text}", path.text);
+                }
             }
         }
         _ => {

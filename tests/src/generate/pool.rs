@@ -13,6 +13,8 @@ pub(super) struct Pools {
     longs: Vec<i64>,
     /// Per extension type, groups of equal constants.
     constants: [Vec<&'static [&'static str]>; 4],
+    /// Most strings of entities and requests are ones that no policy knows, and policies compare them with each other.
+    pub(super) strangers: bool,
     /// The constants that policies differ in, when some differ in nothing else.
     pub(super) twins: Option<Twins>,
 }
@@ -29,6 +31,8 @@ pub(super) struct Twins {
 pub(super) struct Values<'a> {
     pub(super) pools: &'a Pools,
     pub(super) cast: &'a Cast,
+    /// The values are for entities and requests, not for policies.
+    pub(super) data: bool,
 }
 
 // === impl Pools ===
@@ -47,22 +51,25 @@ impl Pools {
                     _ => rng.choose(SMALL_LONGS),
                 })
                 .collect(),
-            constants: ExtKind::ALL
-                .map(|kind| (0..3).map(|_| rng.choose(equal_constants(kind))).collect()),
+            constants: ExtKind::ALL.map(|kind| (0..3).map(|_| equal_group(rng, kind)).collect()),
+            strangers: rng.percent(20),
             twins,
         }
     }
 
     /// A string; `field` is the name it will stand under, if any.
-    pub(super) fn text(&self, rng: &mut Rng, field: &str) -> String {
+    pub(super) fn text(&self, rng: &mut Rng, field: &str, data: bool) -> String {
         if let Some(twins) = &self.twins
             && rng.percent(if field == twins.field { 70 } else { 8 })
         {
             return rng.pick(&twins.texts).clone();
         }
+        let known_percent = if data && self.strangers { 35 } else { 85 };
         match rng.below(100) {
-            0..70 => rng.choose(&self.texts).to_owned(),
-            70..88 => rng.choose(TEXTS).to_owned(),
+            roll if roll < known_percent => rng.choose(&self.texts).to_owned(),
+            85..92 => rng.choose(TEXTS).to_owned(),
+            // Strings that no policy knows: some meet themselves again in another place, some never.
+            _ if data && rng.percent(60) => format!("unseen-{}", rng.below(3)),
             _ => fresh(rng),
         }
     }
@@ -109,7 +116,7 @@ impl Values<'_> {
         match ty {
             Ty::Bool => Val::Bool(rng.percent(60)),
             Ty::Long => Val::Long(self.pools.long(rng)),
-            Ty::Text => Val::Text(self.pools.text(rng, field)),
+            Ty::Text => Val::Text(self.pools.text(rng, field, self.data)),
             Ty::Entity(ix) => Val::Entity(self.cast.any(rng, *ix)),
             Ty::Ext(ExtKind::Datetime) if rng.percent(4) => Val::Offset {
                 base: self.pools.constant(rng, ExtKind::Datetime).to_owned(),
@@ -128,6 +135,12 @@ impl Values<'_> {
             Ty::Record(fields) => Val::Record(self.fields(rng, fields)),
         }
     }
+}
+
+/// A group of equal constants, mostly one with several spellings.
+fn equal_group(rng: &mut Rng, kind: ExtKind) -> &'static [&'static str] {
+    let group = rng.choose(equal_constants(kind));
+    if group.len() == 1 && rng.percent(50) { rng.choose(equal_constants(kind)) } else { group }
 }
 
 /// A string that no policy, entity or other request has.

@@ -22,7 +22,7 @@ pub(super) struct Requester<'a> {
 
 /// What data does that nobody checks.
 pub(super) const UNCHECKED: Flaws = Flaws {
-    omitted_percent: 7,
+    omitted_percent: 10,
     wrong_type_percent: 5,
     extra_percent: 6,
     foreign_parent_percent: 5,
@@ -54,14 +54,16 @@ impl Requester<'_> {
         if rng.percent(if validate { 3 } else { 10 }) {
             action = self.other_action(rng, &mut request);
         }
-        let sent =
-            before.iter().find(|sent| sent.action == request.action && sent.validate == validate);
-        request.context = match (sent, action) {
-            (Some(sent), _) if rng.percent(50) => sent.context.clone(),
-            (None, Some(_)) if request.action == aim.action && rng.percent(85) => {
-                Json::Object(record_json(&aim.context, rng, style(validate)))
+        let sent: Vec<&Request> = before
+            .iter()
+            .filter(|sent| sent.action == request.action && sent.validate == validate)
+            .collect();
+        request.context = match rng.pick_maybe(&sent) {
+            Some(sent) if rng.percent(45) => sent.context.clone(),
+            _ => {
+                let aimed = request.action == aim.action && rng.percent(60);
+                self.context(rng, aimed.then_some(&aim.context), action, validate)
             }
-            _ => self.context(rng, action, validate),
         };
         if rng.percent(12) {
             self.bring_entities(rng, &mut request, aim);
@@ -106,13 +108,20 @@ impl Requester<'_> {
         Some(ix)
     }
 
-    fn context(&self, rng: &mut Rng, action: Option<ActionIx>, validate: bool) -> Json {
-        let declared = match action {
-            Some(ix) => &self.model.action(ix).context,
-            None => &Vec::new(),
+    /// The aimed context or a new one, which breaks its type now and then.
+    fn context(
+        &self,
+        rng: &mut Rng,
+        aimed: Option<&Vec<(String, Val)>>,
+        action: Option<ActionIx>,
+        validate: bool,
+    ) -> Json {
+        let mut fields = match (aimed, action) {
+            (Some(aimed), _) => aimed.clone(),
+            (None, Some(ix)) => self.values.fields(rng, &self.model.action(ix).context),
+            (None, None) => Vec::new(),
         };
-        let mut fields = self.values.fields(rng, declared);
-        if !validate || rng.percent(6) {
+        if rng.percent(if validate { 6 } else { 60 }) {
             store::break_fields(rng, self.values, &mut fields, UNCHECKED);
         }
         Json::Object(record_json(&fields, rng, style(validate)))

@@ -28,7 +28,7 @@ impl Scenery {
             if schema { (CHECKED, JsonStyle::SchemaLed) } else { (UNCHECKED, JsonStyle::Explicit) };
         let pools = Pools::draw(rng);
         let cast = Cast::draw(rng, model);
-        let values = Values { pools: &pools, cast: &cast };
+        let values = Values { pools: &pools, cast: &cast, data: true };
         let mut store = Store::draw(rng, model, values, flaws);
         if !schema {
             store.add_actions(rng, model);
@@ -37,7 +37,13 @@ impl Scenery {
         Self { schema, pools, cast, store, entities }
     }
 
-    pub(super) fn values(&self) -> Values<'_> {
-        Values { pools: &self.pools, cast: &self.cast }
+    /// Values for entities and requests.
+    pub(super) fn data(&self) -> Values<'_> {
+        Values { pools: &self.pools, cast: &self.cast, data: true }
+    }
+
+    /// Values for policies.
+    pub(super) fn constants(&self) -> Values<'_> {
+        Values { data: false, ..self.data() }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn write(rng: &mut Rng, scene: Scene<'_>) -> Vec<String> {
     };
     let scope = writer.scope(Slots::None);
     let pins = policy::pins(&mut writer, &scope);
-    let needs: Vec<String> = if writer.manners.strict || writer.rng.percent(50) {
+    let needs: Vec<String> = if writer.manners.strict || writer.rng.percent(30) {
         path.needs.clone()
     } else {
         Vec::new()

@@ -47,9 +47,4 @@ impl Ty {
             _ => true,
         }
     }
-
-    /// True when values of this type have an order under `<`.
-    pub(super) fn is_ordered(&self) -> bool {
-        matches!(self, Self::Long | Self::Ext(ExtKind::Datetime | ExtKind::Duration))
-    }
 }

@@ -76,6 +76,10 @@ pub(super) const LONGS: &[i64] = &[
     86_400_000,
 ];
 
+/// Durations that lead out of the range of datetimes, or to its very ends.
+pub(super) const DURATION_LIMITS: &[&str] =
+    &["9223372036854775807ms", "-9223372036854775808ms", "9223372036854775806ms", "106751991167d"];
+
 /// Small integers, for values that should not overflow at once.
 pub(super) const SMALL_LONGS: &[i64] = &[-1, 0, 1, 2, 3, 5, 10, 18, 65];
 

@@ -47,11 +47,6 @@ impl Prepared {
         &self.policies
     }
 
-    /// The stored entities, the schema's actions included.
-    pub fn entities(&self) -> &Entities {
-        &self.entities
-    }
-
     /// Whether the policies pass the strict validator; false without a schema.
     pub fn validates(&self) -> bool {
         self.schema.as_ref().is_some_and(|schema| {

@@ -48,8 +48,8 @@ impl Writer<'_> {
 
     /// A set of constants asked about an attribute: `["a", "b"].contains(context.tool)`.
     fn test_of_element(&mut self, element: &Path, depth: u32) -> String {
-        let mut items: Vec<String> =
-            (0..self.rng.between(1, 3)).map(|_| self.constant_for(element)).collect();
+        let count = self.rng.weighted(&[(5, 1), (6, 2), (6, 3), (2, 9), (1, 20)]);
+        let mut items: Vec<String> = (0..count).map(|_| self.constant_for(element)).collect();
         if self.rng.percent(10) {
             items.extend(items.first().cloned());
         }

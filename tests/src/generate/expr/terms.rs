@@ -2,7 +2,7 @@
 
 use super::Writer;
 use crate::generate::types::{Field, Ty};
-use crate::generate::vocabulary::LONGS;
+use crate::generate::vocabulary::{DURATION_LIMITS, LONGS};
 use crate::quote;
 use crate::value::{ExtKind, Val};
 
@@ -81,7 +81,7 @@ impl Writer<'_> {
         }
         let operator = self.rng.choose(&["+", "-", "*"]);
         let left = self.term(&Ty::Long, depth);
-        let right = if self.rng.percent(25) {
+        let right = if self.rng.percent(45) {
             // The ends of the range, where the operation often leaves it.
             Val::Long(self.rng.choose(LONGS)).cedar()
         } else {
@@ -95,7 +95,12 @@ impl Writer<'_> {
         if self.rng.percent(40) {
             return format!("{of}.toDate()");
         }
-        let by = self.term(&Ty::Ext(ExtKind::Duration), depth);
+        let by = if self.rng.percent(30) {
+            let by = self.rng.choose(DURATION_LIMITS);
+            Val::Ext(ExtKind::Duration, by.to_owned()).cedar()
+        } else {
+            self.term(&Ty::Ext(ExtKind::Duration), depth)
+        };
         format!("{of}.offset({by})")
     }
 

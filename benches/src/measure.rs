@@ -1,0 +1,116 @@
+//! Timing of short calls: batches of eight between two looks at the clock, the cost of looking taken off.
+//!
+//! Machines are noisy, so what two engines need is measured in turns within one run and compared as a ratio; medians
+//! and not means. Not for calls so short that eight of them come near a clock's resolution.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Calls between two looks at the clock.
+const BATCH: usize = 8;
+
+/// Times of single decisions, in nanoseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    nanoseconds: Vec<f64>,
+}
+
+// === impl Samples ===
+
+impl Samples {
+    /// Calls `decide` with the numbers below `requests` in turn, over and over, for about as long as `budget`, and at
+    /// least once with each; adds what it took.
+    pub fn take(
+        &mut self,
+        requests: usize,
+        budget: Duration,
+        mut decide: impl FnMut(usize) -> usize,
+    ) {
+        let clock = clock_cost();
+        let begun = Instant::now();
+        let (mut at, mut asked) = (0, 0);
+        while asked < requests || begun.elapsed() < budget {
+            let start = Instant::now();
+            for _ in 0..BATCH {
+                black_box(decide(black_box(at)));
+                at = if at + 1 < requests { at + 1 } else { 0 };
+            }
+            let spent = start.elapsed().saturating_sub(clock);
+            self.nanoseconds.push(spent.as_secs_f64() * 1e9 / BATCH as f64);
+            asked += BATCH;
+        }
+    }
+
+    /// The time that this share of all batches stays below, for example 0.5 for the median.
+    pub fn quantile(&self, share: f64) -> f64 {
+        let mut sorted = self.nanoseconds.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let at = (share.clamp(0.0, 1.0) * sorted.len() as f64) as usize;
+        sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0)
+    }
+}
+
+/// What two looks at the clock and an empty loop of a batch cost: the least of many.
+fn clock_cost() -> Duration {
+    let empty = (0..1_000).map(|_| {
+        let start = Instant::now();
+        for at in 0..BATCH {
+            black_box(black_box(at));
+        }
+        start.elapsed()
+    });
+    empty.min().unwrap_or_default()
+}
+
+/// A time in the unit that suits it.
+pub fn in_words(nanoseconds: f64) -> String {
+    match nanoseconds {
+        n if n < 1e4 => format!("{n:.0} ns"),
+        n if n < 1e7 => format!("{:.1} µs", n / 1e3),
+        n => format!("{:.1} ms", n / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_is_asked_even_without_time() {
+        let (mut seen, mut samples) = ([0u32; 20], Samples::default());
+        samples.take(seen.len(), Duration::ZERO, |at| {
+            if let Some(count) = seen.get_mut(at) {
+                *count += 1;
+            }
+            at
+        });
+        assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+    }
+
+    #[test]
+    fn a_longer_call_measures_longer() {
+        let work = |steps: u64| {
+            let mut samples = Samples::default();
+            samples.take(64, Duration::from_millis(20), |at| {
+                (0..steps).fold(at, |sum, step| black_box(sum ^ step as usize))
+            });
+            samples.quantile(0.5)
+        };
+        let (short, long) = (work(10), work(10_000));
+        assert!(long > short * 20.0, "{short} and {long} ns");
+    }
+
+    #[test]
+    fn quantiles_are_taken_from_sorted_times() {
+        let samples = Samples { nanoseconds: vec![30.0, 10.0, 20.0, 40.0] };
+        assert_eq!((samples.quantile(0.0), samples.quantile(0.5)), (10.0, 30.0));
+        assert_eq!(samples.quantile(1.0), 40.0);
+    }
+
+    #[test]
+    fn words_suit_the_size() {
+        assert_eq!(in_words(312.4), "312 ns");
+        assert_eq!(in_words(726_000.0), "726.0 µs");
+        assert_eq!(in_words(14_900_000.0), "14.9 ms");
+    }
+}

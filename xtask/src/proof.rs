@@ -1,0 +1,46 @@
+//! `conformance` and `differential`: the engine compared with what Cedar says, in a release build.
+//!
+//! Both run a program of package `pdp-tests`, always by itself, so that its feature `faults` stays out of other builds.
+
+use std::path::{Path, PathBuf};
+
+use crate::step::Step;
+use crate::usage;
+
+/// Public test data of a folder or archive.
+pub(crate) fn conformance(args: &[&str]) -> Result<(), String> {
+    let [path] = args else { return Err(usage("conformance")) };
+    // The program runs in the workspace's root, wherever we were called.
+    let path = Path::new(path).canonicalize().map_err(|e| {
+        format!("cannot read {path} ({e}); give the folder of a clone of cedar-integration-tests, or one of its .tar.gz")
+    })?;
+    // The same cases through the tool itself, which answers a line a case.
+    Step::cargo(["build", "--locked", "--release", "--package", "pdp-cli"]).run()?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    program("conformance").args([path, target.join("release/pdp")]).run()
+}
+
+/// Generated worlds; what the program does not know it refuses itself.
+pub(crate) fn differential(args: &[&str]) -> Result<(), String> {
+    differential_step().args(args.iter().copied()).run()
+}
+
+/// The differential program, without its arguments.
+pub(crate) fn differential_step() -> Step {
+    program("differential")
+}
+
+fn program(name: &str) -> Step {
+    Step::cargo([
+        "run",
+        "--locked",
+        "--quiet",
+        "--release",
+        "--package",
+        "pdp-tests",
+        "--bin",
+        name,
+        "--",
+    ])
+}
