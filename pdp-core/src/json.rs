@@ -5,7 +5,8 @@
 //! "id"}` will do, where it says `datetime`, `decimal`, `ipaddr` or `duration`, a string will do. Without one,
 //! entities are `{"__entity": {"type", "id"}}` and extension values `{"__extn": {"fn", "arg"}}`, as in Cedar's JSON.
 //!
-//! What is read lives in an [`Arena`] of the caller; after warm-up and `reset` nothing is allocated from the system.
+//! What is read lives in an [`Arena`] of the caller; after warm-up and `reset` nothing is allocated from the system, but
+//! for texts with strings that hold escapes: the JSON reader unescapes those in memory of its own.
 //! This module converts; whether a request fits the schema is for `decide` to say.
 
 mod request;

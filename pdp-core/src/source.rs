@@ -157,7 +157,7 @@ impl Source {
             // The schema's actions are entities, too.
             entities.extend(front.entities("[]").ok().map(|found| (&NO_FILE, found)));
         }
-        let entities = check::merge(entities, &mut report);
+        let entities = check::merge(entities, folder.schema.is_some(), &mut report);
         let mut report = report.or_errors()?;
         let (policies, schema) = (front.policies(), front.schema_tree());
         if policies.is_empty() {

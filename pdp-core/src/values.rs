@@ -101,6 +101,9 @@ impl<'a> Values<'a> {
 
     /// A total order under which equal values are neighbours. `work` grows by the values that were walked over.
     pub(crate) fn compare(self, a: Val, b: Val, work: &mut u64) -> Ordering {
+        if a == b {
+            return Ordering::Equal;
+        }
         if a.tag != b.tag {
             return a.tag.cmp(&b.tag);
         }

@@ -232,53 +232,63 @@ fn names(t: &Tables) -> Checked {
 
 fn vals(t: &Tables) -> Checked {
     let name = "vals";
-    // How deep each value is, and each run that a compound value points at: a run is looked at once.
-    let mut depths: Vec<u32> = Vec::with_capacity(t.vals.len());
-    let mut runs: HashMap<(u32, u32, bool), u32> = HashMap::new();
-    let mut walked = 0usize;
+    // How deep each value is and how many values it spells out, and the same for each run that a compound value points
+    // at: a run is looked at once. Parts that are shared count as often as walking over them would meet them, so that
+    // a small table cannot spell out a value that takes for ever to compare.
+    let mut sizes: Vec<(u32, u64)> = Vec::with_capacity(t.vals.len());
+    let mut runs: HashMap<(u32, u32, bool), (u32, u64)> = HashMap::new();
+    let spelled_max = 64 * t.vals.len() as u64 + (1 << 16);
+    let (mut walked, mut spelled) = (0usize, 0u64);
     let values = Values { tables: t, vals: &[], shapes: &[], shape_keys: &[], ip6: &[] };
     for (at, val) in t.vals.iter().enumerate() {
-        let span = match val.tag {
-            TAG_BOOL => (val.bits <= 1).then_some(Span::EMPTY),
-            TAG_LONG | TAG_DECIMAL | TAG_DATETIME | TAG_DURATION => Some(Span::EMPTY),
-            TAG_STRING => (val.bits < t.symbol_ends.len() as u64).then_some(Span::EMPTY),
-            TAG_ENTITY => (val.bits < t.entities.len() as u64).then_some(Span::EMPTY),
-            TAG_IP4 => (val.bits >> 32 <= 32).then_some(Span::EMPTY),
-            TAG_IP6 => (val.bits < t.ip6.len() as u64 && val.aux <= 128).then_some(Span::EMPTY),
-            TAG_SET => u32::try_from(val.bits).ok().map(|start| Span { start, len: val.aux }),
-            TAG_RECORD => t.shapes.get(val.aux as usize).and_then(|shape| {
-                u32::try_from(val.bits).ok().map(|start| Span { start, len: shape.len })
-            }),
-            _ => None,
-        };
-        let span = span.ok_or(LoadError::table(name, "a value refers to what does not exist"))?;
+        let span = parts_of(t, *val)
+            .ok_or(LoadError::table(name, "a value refers to what does not exist"))?;
         // Parts come before what they are part of, so nothing contains itself.
         demand(span.range().end <= at, name, "a value contains a later one")?;
         let is_set = val.tag == TAG_SET;
-        let depth = match runs.get(&(span.start, span.len, is_set)) {
-            Some(depth) => *depth,
+        let size = match runs.get(&(span.start, span.len, is_set)) {
+            Some(size) => *size,
             None => {
+                walked += span.len as usize;
+                demand(walked <= 2 * t.vals.len(), name, "values overlap")?;
+                let of_parts = sizes.get(span.range()).unwrap_or_default();
+                let depth = of_parts.iter().map(|(depth, _)| *depth).max().unwrap_or(0);
+                let spells = of_parts.iter().map(|(_, spells)| *spells).sum::<u64>() + 1;
+                spelled += spells;
+                demand(spelled <= spelled_max, name, "values share their parts too often")?;
                 let parts = span.of(&t.vals);
-                walked += parts.len();
                 let sorted = !is_set
                     || parts
                         .is_sorted_by(|a: &Val, b: &Val| values.compare(*a, *b, &mut 0).is_lt());
                 demand(sorted, name, "a set is out of order")?;
-                let deepest =
-                    depths.get(span.range()).unwrap_or_default().iter().max().copied().unwrap_or(0);
-                let depth = deepest + u32::from(matches!(val.tag, TAG_SET | TAG_RECORD));
-                runs.insert((span.start, span.len, is_set), depth);
-                depth
+                let size = (depth + u32::from(matches!(val.tag, TAG_SET | TAG_RECORD)), spells);
+                runs.insert((span.start, span.len, is_set), size);
+                size
             }
         };
-        demand(
-            depth <= NESTING_MAX && walked <= 2 * t.vals.len(),
-            name,
-            "values are too deep or overlap",
-        )?;
-        depths.push(depth);
+        demand(size.0 <= NESTING_MAX, name, "values are nested too deeply")?;
+        sizes.push(size);
     }
     Ok(())
+}
+
+/// The run that a value is made of, empty for a scalar; `None` if it refers to what does not exist.
+fn parts_of(t: &Tables, val: Val) -> Option<Span> {
+    let scalar = |exists: bool| exists.then_some(Span::EMPTY);
+    match val.tag {
+        TAG_BOOL => scalar(val.bits <= 1),
+        TAG_LONG | TAG_DECIMAL | TAG_DATETIME | TAG_DURATION => scalar(true),
+        TAG_STRING => scalar(val.bits < t.symbol_ends.len() as u64),
+        TAG_ENTITY => scalar(val.bits < t.entities.len() as u64),
+        TAG_IP4 => scalar(val.bits >> 32 <= 32),
+        TAG_IP6 => scalar(val.bits < t.ip6.len() as u64 && val.aux <= 128),
+        TAG_SET => Some(Span { start: u32::try_from(val.bits).ok()?, len: val.aux }),
+        TAG_RECORD => {
+            let shape = t.shapes.get(val.aux as usize)?;
+            Some(Span { start: u32::try_from(val.bits).ok()?, len: shape.len })
+        }
+        _ => None,
+    }
 }
 
 fn scopes(t: &Tables) -> Checked {

@@ -238,20 +238,3 @@ fn reading_json_whose_names_are_objects() {
     );
     assert_eq!(reading(None, &[text]).calls, 0);
 }
-
-#[test]
-fn reading_json_whose_names_are_in_cedars_text_form() {
-    let escaped = r#"{"a": "quote \" tab \t", "b": "\u00e9"}"#;
-    assert_eq!(reading(None, &[asking(USER, escaped, "")]).calls, 0);
-    assert_eq!(reading(None, &[asking(r#"User::"\u{1F600}\x41""#, "{}", "")]).calls, 0);
-}
-
-#[test]
-fn reading_the_cases_of_the_example_bundles() {
-    for name in ["agent-tools", "documents", "routes"] {
-        let bundle = Bundle::load(&example(name), &LoadLimits::STANDARD).unwrap();
-        let texts: Vec<String> =
-            bundle.cases().iter().map(|case| case.request_json.clone()).collect();
-        assert_eq!(reading(Some(&bundle), &texts).calls, 0, "{name}");
-    }
-}

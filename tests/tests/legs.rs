@@ -2,7 +2,7 @@
 //!
 //! Small policy sets, each for one sentence of the design; `legs_laws` asks random ones whether anybody ever gains
 //! anything by delegating.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use pdp_core::{DecideOptions, Effect, ErrorKind, LegRole, OwnedAnswer, Reason};
 use pdp_tests::desk::{Desk, MANIFEST, request};

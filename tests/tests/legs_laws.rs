@@ -2,7 +2,7 @@
 //!
 //! No oracle is needed. Worlds are small on purpose, so that names meet: a few agents and people, groups, permits and
 //! forbids whose conditions may fail. A test that allows or denies nearly everything says little, so both are counted.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use pdp_core::{Effect, OwnedAnswer, Reason};
 use pdp_tests::desk::{Desk, MANIFEST, request};

@@ -1,5 +1,10 @@
 //! Swapping under load: no answer mixes two bundles, no request fails, and what was replaced is freed.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code fails loudly"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

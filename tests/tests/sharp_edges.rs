@@ -2,7 +2,7 @@
 //!
 //! One test for each entry of the list that the design keeps, plus the limits that exist because of them. Nothing here
 //! measures time: where the reference takes seconds, the test would simply not end.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use pdp_core::{
     Bundle, DecideOptions, Effect, ErrorKind, LoadLimits, Loose, Notation, OwnedAnswer, Reason,

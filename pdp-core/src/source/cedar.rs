@@ -212,7 +212,11 @@ impl Front {
     pub(crate) fn validate(&self) -> (Vec<Finding>, Vec<Finding>) {
         let Some(schema) = &self.schema else { return (Vec::new(), Vec::new()) };
         let result = Validator::new(schema.clone()).validate(&self.set, ValidationMode::Strict);
-        let errors = result.validation_errors().map(|e| of_policy(finding(e))).collect();
+        let mut errors: Vec<Finding> =
+            result.validation_errors().map(|e| of_policy(finding(e))).collect();
+        // The validator keeps them in a hash set.
+        errors
+            .sort_by(|a, b| (&a.policy, a.span, &a.message).cmp(&(&b.policy, b.span, &b.message)));
         let warnings = result.validation_warnings().map(|w| of_policy(finding(w))).collect();
         (errors, warnings)
     }

@@ -93,16 +93,19 @@ pub(super) fn file_of<'f>(
 /// Entities of all files as one list. The schema's actions are in each file's, hence only once here.
 pub(super) fn merge(
     found: Vec<(&TextFile, Vec<EntityTree>)>,
+    has_schema: bool,
     report: &mut Report,
 ) -> Vec<EntityTree> {
     let mut first: HashMap<Name, &str> = HashMap::new();
     let mut all = Vec::new();
     for (at, (file, entities)) in found.into_iter().enumerate() {
         for entity in entities {
-            let is_action = entity.name.entity_type == "Action"
-                || entity.name.entity_type.ends_with("::Action");
+            // With a schema every file's entities hold its actions, the same ones each time.
+            let of_schema = has_schema
+                && (entity.name.entity_type == "Action"
+                    || entity.name.entity_type.ends_with("::Action"));
             match first.get(&entity.name) {
-                Some(_) if is_action => {}
+                Some(_) if of_schema => {}
                 Some(other) => {
                     let message = format!("entity {} is defined in {other} already", entity.name);
                     let at = file.text.find(&format!("\"{}\"", entity.name.id)).unwrap_or(0);

@@ -34,6 +34,12 @@ pub(super) fn too_deep(text: &str, nesting_max: u32, literal_nesting_max: u32) -
                     open.pop();
                 }
             }
+            // What `<` compares ends here; a bracket of a schema never has these inside.
+            b'&' | b'|' => {
+                while open.last() == Some(&b'<') {
+                    open.pop();
+                }
+            }
             b'i' if is_word(bytes, at, b"if") => open.push(b'i'),
             _ => {}
         }
@@ -93,7 +99,7 @@ mod tests {
         check("\"(((((\" // (((((\n(a)", 1, false);
         check("\"\\\"(((((\"", 1, false);
         check("gift if_ elif", 0, false);
-        check("a < b && c < d && e < f", 3, false);
+        check("a < b && c < d || e < f", 1, false);
         check("permit(p,a,r) when { a < b }; permit(p,a,r) when { a < b };", 2, false);
         check("Set<Set<Set<Long>>>", 2, true);
         check("([({1})])", 9, false);
