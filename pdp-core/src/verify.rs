@@ -55,6 +55,26 @@ fn text(span: Span, bytes: &[u8]) -> bool {
     bytes.get(span.range()).is_some_and(|bytes| std::str::from_utf8(bytes).is_ok())
 }
 
+/// Runs of a table that may not overlap: what all of them together may still take. Without it many entries that point
+/// at the same long run would make a short file take for ever to check.
+struct Budget(usize);
+
+impl Budget {
+    fn of<T>(table: &[T]) -> Self {
+        Self(table.len())
+    }
+
+    fn take(&mut self, span: Span) -> bool {
+        match self.0.checked_sub(span.len as usize) {
+            Some(left) => {
+                self.0 = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 fn symbols(t: &Tables) -> Checked {
     let name = "symbol_ends";
     let all = std::str::from_utf8(&t.symbol_text)
@@ -143,8 +163,10 @@ fn schema(t: &Tables) -> Checked {
         .iter()
         .all(|f| below(f.name, &t.symbol_ends) && below(f.schema_type, &t.schema_types));
     demand(fields_ok, "fields", "a name or type does not exist")?;
+    let mut fields_left = Budget::of(&t.fields);
     for declaration in &t.declarations {
         let name = "declarations";
+        demand(fields_left.take(declaration.fields), name, "declarations share attributes")?;
         demand(inside(declaration.fields, &t.fields), name, "its attributes do not exist")?;
         demand(
             declaration.fields.of(&t.fields).is_sorted_by_key(|f| f.name),
@@ -192,8 +214,10 @@ fn names(t: &Tables) -> Checked {
             (start as usize).checked_add(len).is_some_and(|end| end <= t.vals.len())
         }),
     };
+    let mut ids_left = Budget::of(&t.entity_text);
     for entity in &t.entities {
         let name = "entities";
+        demand(ids_left.take(entity.id), name, "ids overlap")?;
         demand(
             below(entity.entity_type, &t.types) && text(entity.id, &t.entity_text),
             name,
@@ -217,7 +241,9 @@ fn names(t: &Tables) -> Checked {
     }
     let ancestors = t.ancestors.iter().all(|entity| below(*entity, &t.entities));
     demand(ancestors, "ancestors", "an entity does not exist")?;
+    let mut keys_left = Budget::of(&t.shape_keys);
     for shape in &t.shapes {
+        demand(keys_left.take(*shape), "shapes", "shapes overlap")?;
         let keys = shape.of(&t.shape_keys);
         let ordered =
             keys.is_sorted_by(|a, b| a < b) && keys.iter().all(|key| below(*key, &t.symbol_ends));
@@ -292,6 +318,7 @@ fn parts_of(t: &Tables, val: Val) -> Option<Span> {
 }
 
 fn scopes(t: &Tables) -> Checked {
+    let mut classes_left = Budget::of(&t.class_keys);
     for (keys, classes, in_keys, name) in [
         (&t.principal_keys, &t.principal_classes, &t.principal_in_keys, "principal_keys"),
         (&t.action_keys, &t.action_classes, &t.action_in_keys, "action_keys"),
@@ -304,6 +331,7 @@ fn scopes(t: &Tables) -> Checked {
         )?;
         demand(!classes.is_empty(), name, "there is no class for unknown entities")?;
         for class in classes {
+            demand(classes_left.take(*class), name, "classes overlap")?;
             let listed = inside(*class, &t.class_keys)
                 && class.of(&t.class_keys).iter().all(|key| below(*key, keys));
             demand(listed, name, "a class names a key that does not exist")?;
@@ -350,7 +378,9 @@ fn policies(t: &Tables) -> Checked {
     // Links of one template share their condition.
     let mut checked = HashSet::new();
     let mut walked = 0usize;
+    let mut texts_left = Budget::of(&t.texts);
     for policy in &t.policies {
+        demand(texts_left.take(policy.id), name, "ids overlap")?;
         demand(text(policy.id, &t.texts), name, "an id is no text")?;
         let keys = below(policy.principal_key, &t.principal_keys)
             && below(policy.action_key, &t.action_keys)
@@ -362,7 +392,11 @@ fn policies(t: &Tables) -> Checked {
             condition(t, policy.ops)?;
         }
     }
+    let (mut pieces_left, mut text_left) = (Budget::of(&t.pieces), Budget::of(&t.pattern_text));
     for pattern in &t.patterns {
+        demand(pieces_left.take(pattern.pieces), "patterns", "patterns overlap")?;
+        let apart = pattern.pieces.of(&t.pieces).iter().all(|piece| text_left.take(*piece));
+        demand(apart, "pieces", "pieces overlap")?;
         let pieces = inside(pattern.pieces, &t.pieces)
             && pattern.pieces.of(&t.pieces).iter().all(|piece| text(*piece, &t.pattern_text));
         demand(pieces, "patterns", "a piece is no text")?;
@@ -372,6 +406,8 @@ fn policies(t: &Tables) -> Checked {
         "paths",
         "an attribute does not exist",
     )?;
+    let apart = t.obligations.iter().all(|o| texts_left.take(o.key) && texts_left.take(o.value));
+    demand(apart, "obligations", "texts overlap")?;
     let obligations = t.obligations.iter();
     let texts = obligations
         .clone()

@@ -143,3 +143,20 @@ fn a_forbid_that_runs_out_of_steps_never_allows() {
         limited(&answer, "forbid");
     }
 }
+
+#[test]
+fn a_large_set_that_many_entities_hold_within_records_is_no_lie() {
+    // The store keeps the set once and each record by itself: spelled out it is far larger than its table.
+    let badges = numbers(1_000);
+    let entity = |at: u32| {
+        let profile = format!("{{\"badges\":{badges},\"number\":{at}}}");
+        format!(
+            "{{\"uid\":{{\"type\":\"U\",\"id\":\"{at}\"}},\"attrs\":{{\"profile\":{profile}}},\"parents\":[]}}"
+        )
+    };
+    let entities: Vec<String> = (0..300).map(entity).collect();
+    let policy = "permit(principal, action, resource) when { principal.profile.badges.contains(999) && principal.profile.number == 7 };";
+    let mut desk = Desk::loose(policy, &format!("[{}]", entities.join(",")));
+    let ask = request("U::\"7\"", "Action::\"a\"", "D::\"d\"", "{}");
+    assert_eq!(desk.ask(&ask).reason, Reason::Permitted);
+}
