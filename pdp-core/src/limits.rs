@@ -53,6 +53,9 @@ pub(crate) struct SourceLimits {
     pub(crate) parse_stack_bytes: usize,
 }
 
+/// The most that a bundle's `chain_actors_max` may allow: every actor is a leg, and legs are numbered with 16 bits.
+pub(crate) const CHAIN_ACTORS_MAX: u32 = 1_000;
+
 impl LoadLimits {
     /// What a host of its own bundles wants: up to 4 GiB.
     pub const STANDARD: Self = Self { bundle_bytes_max: 1 << 32 };

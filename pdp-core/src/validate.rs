@@ -164,7 +164,9 @@ fn supplied(
             let Some(field) = field(declaration.fields.of(&t.fields), *attribute) else {
                 return Some(Misfit::Unexpected { field: *attribute });
             };
-            fits(t, s, *val, field.schema_type, &mut path).err()
+            fits(t, s, *val, field.schema_type, &mut path)
+                .inspect_err(|_| path.push(*attribute))
+                .err()
         });
     match misfit {
         Some(misfit) => {

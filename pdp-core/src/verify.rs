@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::LoadError;
 use crate::ids::NONE;
+use crate::limits::CHAIN_ACTORS_MAX;
 use crate::op;
 use crate::program::{
     KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, Slot, Span, TAG_BOOL,
@@ -124,6 +125,11 @@ fn meta(t: &Tables) -> Checked {
     )?;
     let filled = meta.delegation_key == NONE || !meta.delegation_fields.contains(&NONE);
     demand(filled, "meta", "the delegation's fields have no names")?;
+    demand(
+        meta.limits.chain_actors_max <= CHAIN_ACTORS_MAX,
+        "meta",
+        "chain_actors_max is above 1000",
+    )?;
     demand(meta.limits.value_depth_max <= VALUE_DEPTH_MAX, "meta", "value_depth_max is above 128")
 }
 

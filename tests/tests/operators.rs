@@ -298,7 +298,7 @@ fn cedar_kinds(kind: ErrorKind) -> &'static [oracle::ErrorKind] {
     match kind {
         ErrorKind::Type => &[Cedar::Type],
         ErrorKind::AttributeMissing => &[Cedar::AttributeMissing, Cedar::FieldMissing],
-        ErrorKind::TagMissing => &[Cedar::AttributeMissing],
+        ErrorKind::TagMissing => &[Cedar::TagMissing],
         ErrorKind::EntityMissing => &[Cedar::EntityMissing],
         ErrorKind::Overflow => &[Cedar::Overflow],
         ErrorKind::Extension => &[Cedar::Extension],

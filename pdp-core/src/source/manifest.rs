@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::cases::Case;
 use crate::ext::Datetime;
 use crate::json;
-use crate::limits::{BundleLimits, RequestLimits};
+use crate::limits::{BundleLimits, CHAIN_ACTORS_MAX, RequestLimits};
 use crate::outcome::Effect;
 
 /// What an author says about a bundle.
@@ -183,6 +183,9 @@ impl Manifest {
                 .unwrap_or(standard.inline_ancestors_max),
             chain_actors_max: limits.chain_actors_max.unwrap_or(standard.chain_actors_max),
         };
+        if limits.chain_actors_max > CHAIN_ACTORS_MAX {
+            return refuse(format!("`limits.chain_actors_max` is at most {CHAIN_ACTORS_MAX}"));
+        }
         if limits.value_depth_max > 128 {
             return refuse("`limits.value_depth_max` is at most 128".to_owned());
         }
