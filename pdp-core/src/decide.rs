@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::ancestors::sort_and_dedup;
 use crate::bundle::Bundle;
 use crate::candidates;
 use crate::eval::{self, Vars, Verdict};
@@ -343,29 +344,4 @@ fn reason_of(refusal: Refusal) -> Reason {
 fn since(from: usize, to: usize) -> Span {
     let start = u32::try_from(from).unwrap_or(u32::MAX);
     Span { start, len: u32::try_from(to).unwrap_or(u32::MAX).saturating_sub(start) }
-}
-
-/// Sorts what stands from `from` on and drops repetitions there.
-fn sort_and_dedup<T: Ord + Copy>(items: &mut Vec<T>, from: usize) {
-    if let Some(run) = items.get_mut(from..) {
-        run.sort_unstable();
-    }
-    let (mut at, mut last) = (0, None);
-    items.retain(|item| {
-        at += 1;
-        at <= from || last.replace(*item) != Some(*item)
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sort_and_dedup;
-    use crate::ids::PolicyIx;
-
-    #[test]
-    fn only_the_tail_is_sorted_and_deduplicated() {
-        let mut items = [9, 3, 3, 2, 3, 1, 1].map(PolicyIx).to_vec();
-        sort_and_dedup(&mut items, 2);
-        assert_eq!(items, [9, 3, 1, 2, 3].map(PolicyIx));
-    }
 }

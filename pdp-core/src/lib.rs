@@ -29,6 +29,7 @@
 //! client; if you write policies, use the `pdp` tool.
 
 // In the order in which a request meets them.
+mod ancestors;
 mod call;
 mod candidates;
 mod decide;

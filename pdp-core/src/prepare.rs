@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::faults;
+use crate::ancestors;
 use crate::ids::NONE;
 use crate::program::{
     CallerAttribute, ENTITY_IS_ANCESTOR, ENTITY_STORED, MetaRec, Span, TAG_DATETIME, TAG_DECIMAL,
@@ -58,6 +58,7 @@ pub(crate) fn request(
     request: &Request<'_>,
 ) -> Result<Prepared, Refusal> {
     let limits = &meta.limits;
+    s.values_max = limits.request_values_max as usize;
     let text = text_bytes(request);
     if text > limits.request_text_bytes_max as usize {
         let max = limits.request_text_bytes_max;
@@ -93,14 +94,6 @@ pub(crate) fn request(
         context: Val::NONE,
     };
     let context = context(t, meta, s, request, prepared.action)?;
-    if s.vals.len() > limits.request_values_max as usize {
-        let max = limits.request_values_max;
-        let _ = write!(
-            s.message,
-            "the request holds more values than the bundle's request_values_max of {max}"
-        );
-        return Err(Refusal::Limit);
-    }
     Ok(Prepared { context, ..prepared })
 }
 
@@ -291,10 +284,7 @@ fn entities(
         }
         arrive(t, meta, s, entity, inline)?;
     }
-    for inline in entities {
-        close(t, meta, s, inline.uid)?;
-    }
-    Ok(())
+    ancestors::close(t, meta, s, entities)
 }
 
 /// Attributes that callers may supply for a stored entity.
@@ -369,68 +359,6 @@ fn arrive(
         (guest.tag_shape, guest.tags) = (tags.aux, tags.low());
     }
     Ok(())
-}
-
-/// All ancestors of an inline entity: stored ones are closed already, inline ones are walked.
-fn close(t: &Tables, meta: &MetaRec, s: &mut Scratch, uid: Uid<'_>) -> Result<(), Refusal> {
-    let entity = s.entity(t, uid.entity_type, uid.id)?;
-    let Some(guest) = arrived(t, s, entity) else { return Ok(()) };
-    let start = s.ancestors.len();
-    let direct = s.guest_of(t, guest).map_or(Span::EMPTY, |guest| guest.parents);
-    let mut reached = std::mem::take(&mut s.ancestors);
-    let mut seen = std::mem::take(&mut s.keys);
-    seen.clear();
-    let mut result = Ok(());
-    reach(&mut reached, &mut seen, direct.of(&s.parents));
-    let mut next = start;
-    while let Some(ancestor) = reached.get(next).copied() {
-        next += 1;
-        if ancestor == entity {
-            result = Err(invalid!(s, "inline entity {uid} is its own ancestor"));
-            break;
-        }
-        if reached.len() - start > meta.limits.inline_ancestors_max as usize {
-            s.message.push_str(
-                "an inline entity has more ancestors than the bundle's inline_ancestors_max",
-            );
-            result = Err(Refusal::Limit);
-            break;
-        }
-        match arrived(t, s, ancestor) {
-            _ if faults::INLINE_PARENTS_ONLY.is_on() => {}
-            Some(guest) => {
-                let parents = s.guest_of(t, guest).map_or(Span::EMPTY, |guest| guest.parents);
-                reach(&mut reached, &mut seen, parents.of(&s.parents));
-            }
-            None => {
-                if let Some(record) = t.entities.get(ancestor as usize) {
-                    reach(&mut reached, &mut seen, record.ancestors.of(&t.ancestors));
-                }
-            }
-        }
-    }
-    if let Some(ancestors) = reached.get_mut(start..) {
-        ancestors.sort_unstable();
-    }
-    let len = reached.len() - start;
-    s.ancestors = reached;
-    s.keys = seen;
-    if let (Some(guest), Ok(start), Ok(len)) =
-        (s.guest_mut(t, guest), u32::try_from(start), u32::try_from(len))
-    {
-        guest.ancestors = Span { start, len };
-    }
-    result
-}
-
-/// Adds what is new; `seen` stays sorted.
-fn reach(reached: &mut Vec<u32>, seen: &mut Vec<u32>, entities: &[u32]) {
-    for entity in entities {
-        if let Err(at) = seen.binary_search(entity) {
-            seen.insert(at, *entity);
-            reached.push(*entity);
-        }
-    }
 }
 
 /// The guest that holds an entity's data, if the data came with the request.

@@ -6,6 +6,7 @@
 //! different unknown strings are never equal. The maps that hold them are keyed by what callers choose, hence hashed
 //! with a secret drawn per process.
 
+use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
@@ -28,6 +29,8 @@ pub struct Scratch {
     pub(crate) guests: Vec<Guest>,
     guest_table: HashTable<u32>,
     pub(crate) vals: Vec<Val>,
+    /// The most values that the request at hand may hold, those that policies build included.
+    pub(crate) values_max: usize,
     pub(crate) shapes: Vec<Span>,
     pub(crate) shape_keys: Vec<u32>,
     pub(crate) ip6: Vec<Ip6>,
@@ -35,6 +38,8 @@ pub struct Scratch {
     pub(crate) ancestors: Vec<u32>,
     /// Direct parents of guests.
     pub(crate) parents: Vec<u32>,
+    /// Guests whose ancestors are being put together: (guest, next parent to look at).
+    pub(crate) walk: Vec<(u32, u32)>,
     /// Policies that the index names for the leg at hand.
     pub(crate) candidates: Vec<PolicyIx>,
     /// Entities that the bundle mentions but does not store and that came with the request: (entity, guest).
@@ -72,7 +77,18 @@ pub(crate) struct Guest {
     pub(crate) tag_shape: u32,
     pub(crate) tags: u32,
     pub(crate) parents: Span,
+    /// Sorted, without itself; filled in by `ancestors`.
     pub(crate) ancestors: Span,
+    pub(crate) closing: Closing,
+}
+
+/// How far the ancestors of a guest are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    Open,
+    /// Some descendant of it is waiting for it.
+    OnPath,
+    Done,
 }
 
 /// One leg's answer, by ranges of the scratch.
@@ -118,11 +134,13 @@ impl Scratch {
             guests: Vec::new(),
             guest_table: HashTable::new(),
             vals: Vec::new(),
+            values_max: 0,
             shapes: Vec::new(),
             shape_keys: Vec::new(),
             ip6: Vec::new(),
             ancestors: Vec::new(),
             parents: Vec::new(),
+            walk: Vec::new(),
             candidates: Vec::new(),
             arrivals: Vec::new(),
             overrides: Vec::new(),
@@ -262,6 +280,7 @@ impl Scratch {
             tags: 0,
             parents: Span::EMPTY,
             ancestors: Span::EMPTY,
+            closing: Closing::Open,
         });
         let (secret, guests, stored) = (self.secret, &self.guests, &self.text);
         self.guest_table.insert_unique(hash, ix, |ix| {
@@ -381,6 +400,7 @@ impl Scratch {
         }
         stack.truncate(mark);
         self.stack = stack;
+        self.within_values_max()?;
         let len = position(self.vals.len() - first)?;
         Ok((Val::set(start, len), work))
     }
@@ -406,7 +426,26 @@ impl Scratch {
         }
         self.shapes.push(keys);
         self.pairs.truncate(mark);
+        self.within_values_max()?;
         Ok(Some(Val::record(shape, start)))
+    }
+
+    /// Refuses what holds more values than the bundle allows, whoever built them: the request or a policy.
+    #[inline]
+    fn within_values_max(&mut self) -> Result<(), TooLarge> {
+        if self.vals.len() <= self.values_max { Ok(()) } else { Err(self.too_many_values()) }
+    }
+
+    #[cold]
+    fn too_many_values(&mut self) -> TooLarge {
+        self.message.clear();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            self.message,
+            "the request holds more values than the bundle's request_values_max of {}",
+            self.values_max
+        );
+        TooLarge
     }
 
     /// An IP value.

@@ -270,7 +270,7 @@ fn vals(t: &Tables) -> Checked {
     let mut sizes: Vec<(u32, u64)> = Vec::with_capacity(t.vals.len());
     let mut runs: HashMap<(u32, u32, bool), (u32, u64)> = HashMap::new();
     let spelled_max = 64 * t.vals.len() as u64 + (1 << 16);
-    let (mut walked, mut spelled) = (0usize, 0u64);
+    let (mut walked, mut compared) = (0usize, 0u64);
     let values = Values { tables: t, vals: &[], shapes: &[], shape_keys: &[], ip6: &[] };
     for (at, val) in t.vals.iter().enumerate() {
         let span = parts_of(t, *val)
@@ -286,12 +286,13 @@ fn vals(t: &Tables) -> Checked {
                 let of_parts = sizes.get(span.range()).unwrap_or_default();
                 let depth = of_parts.iter().map(|(depth, _)| *depth).max().unwrap_or(0);
                 let spells = of_parts.iter().map(|(_, spells)| *spells).sum::<u64>() + 1;
-                spelled += spells;
-                demand(spelled <= spelled_max, name, "values share their parts too often")?;
+                demand(spells <= spelled_max, name, "values share their parts too often")?;
                 let parts = span.of(&t.vals);
                 let sorted = !is_set
-                    || parts
-                        .is_sorted_by(|a: &Val, b: &Val| values.compare(*a, *b, &mut 0).is_lt());
+                    || parts.is_sorted_by(|a: &Val, b: &Val| {
+                        compared <= spelled_max && values.compare(*a, *b, &mut compared).is_lt()
+                    });
+                demand(compared <= spelled_max, name, "sets take too long to check")?;
                 demand(sorted, name, "a set is out of order")?;
                 let size = (depth + u32::from(matches!(val.tag, TAG_SET | TAG_RECORD)), spells);
                 runs.insert((span.start, span.len, is_set), size);
