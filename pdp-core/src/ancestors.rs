@@ -8,10 +8,11 @@
 use std::fmt::Write;
 
 use crate::faults;
+use crate::guests::Closing;
 use crate::prepare::{Refusal, arrived, invalid};
 use crate::program::{MetaRec, Span, Tables};
 use crate::request::{InlineEntity, Uid};
-use crate::scratch::{Closing, Scratch};
+use crate::scratch::Scratch;
 
 /// Ids that are copied in one step, about what an instruction costs.
 const IDS_A_STEP: u64 = 16;
@@ -25,7 +26,7 @@ pub(crate) fn close(
 ) -> Result<(), Refusal> {
     let mut copied = 0;
     for inline in entities {
-        let entity = s.entity(t, inline.uid.entity_type, inline.uid.id)?;
+        let entity = s.entity_again(t, inline.uid.entity_type, inline.uid.id)?;
         let Some(guest) = arrived(t, s, entity) else { continue };
         s.walk.clear();
         s.walk.push((guest, 0));

@@ -4,21 +4,26 @@
 //! class: the list of keys it hits, computed when the bundle was built. A pair of action key and principal key that
 //! occurs in some policy is a row; a row and a resource key that occur together are a cell; a cell lists its policies.
 //! A request looks at the rows of its action keys × principal keys and in each row at the cells of its resource keys:
-//! a handful of hash probes, however many policies there are.
+//! a handful of hash probes, however many policies there are. An action key knows which kinds of principal keys its
+//! rows have, and a row which kinds of resource keys its cells have, so most probes that must fail are not made.
+//! Within a cell, policies that open with equality tests of the same paths form a group, found by what those paths
+//! hold (`groups`). Which rows two classes hit is worked out when the bundle is built, where there are not too many pairs.
 //!
 //! Keys are exact, so every policy named here matches the request's scope and needs no second look; a policy that is
 //! not named has a scope that is false, and a scope cannot error: leaving it out changes neither decision, reasons
 //! nor errors (a sound policy slice). What could drop a policy is a class that misses a key: `class` and its builder
 //! in `index` are the places to look at twice, and the tests run every case with the index replaced by all policies.
 //!
-//! Not useful for finding policies by attribute, nor for entities whose ancestors change: inline entities get their
-//! keys computed here, per request.
+//! Not useful for entities whose ancestors change: inline entities get their keys computed here, per request.
 
 use crate::ids::{NONE, PolicyIx};
 use crate::lookup;
-use crate::program::{InKey, KEY_ANY, KEY_IS_IN, KeyRec, Span, Tables};
+use crate::outcome::ErrorKind;
+use crate::program::{
+    CellRec, InKey, KEY_ANY, KEY_IS_IN, RowRec, Span, Tables, class_key, key_number, kind_bit,
+};
 use crate::scratch::Scratch;
-use crate::{faults, scope};
+use crate::{faults, groups, scope};
 
 /// A dimension of the scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,34 +33,57 @@ pub(crate) enum Dimension {
     Resource,
 }
 
-/// Fills `scratch.candidates` with the policies whose scope the triple matches, each once.
-pub(crate) fn collect(t: &Tables, s: &mut Scratch, principal: u32, action: u32, resource: u32) {
+/// Fills `scratch.candidates` with the policies whose scope the triple matches, each once. An error: no steps left.
+pub(crate) fn collect(
+    t: &Tables,
+    s: &mut Scratch,
+    [principal, action, resource]: [u32; 3],
+    fuel: &mut u64,
+) -> Result<(), ErrorKind> {
     s.candidates.clear();
     s.keys.clear();
     let (principal, resource) = match faults::SWAP_PRINCIPAL_RESOURCE.is_on() {
         true => (resource, principal),
         false => (principal, resource),
     };
-    let principal_keys = class(t, s, Dimension::Principal, principal);
-    let action_keys = class(t, s, Dimension::Action, action);
-    let resource_keys = class(t, s, Dimension::Resource, resource);
-    let (keys, candidates) = (&s.keys, &mut s.candidates);
-    let resource_keys = resource_keys.of(t, keys);
-    for action_key in action_keys.of(t, keys) {
-        for principal_key in principal_keys.of(t, keys) {
-            if faults::DROP_ANY_PRINCIPAL.is_on()
-                && kind(&t.principal_keys, *principal_key) == KEY_ANY
-            {
-                continue;
+    let principal_class = class(t, s, Dimension::Principal, principal);
+    let action_class = class(t, s, Dimension::Action, action);
+    let resource_class = class(t, s, Dimension::Resource, resource);
+    // Taken out, so that evaluating what groups read may use the scratch.
+    let computed = std::mem::take(&mut s.keys);
+    let resource_keys = resource_class.keys(t, &computed);
+    let mut collected = Ok(());
+    match known_rows(t, action_class, principal_class) {
+        Some(rows) => {
+            for row in rows {
+                let Some(record) = t.rows.get(*row as usize) else { continue };
+                collected = collected.and_then(|()| cells(t, s, *row, record, resource_keys, fuel));
             }
-            let Some(row) = lookup::row(t, *action_key, *principal_key) else { continue };
-            collect_row(t, row, resource_keys, candidates);
+        }
+        None => {
+            let principal_keys = principal_class.keys(t, &computed);
+            let action_keys = action_class.keys(t, &computed);
+            collected = rows(t, s, principal_keys, action_keys, resource_keys, fuel);
         }
     }
+    s.keys = computed;
+    collected
+}
+
+/// The rows that two classes hit, if both are the bundle's and it has worked them out beforehand.
+#[inline]
+fn known_rows(t: &Tables, action: Class, principal: Class) -> Option<&[u32]> {
+    let (Class::Stored(action, _), Class::Stored(principal, _)) = (action, principal) else {
+        return None;
+    };
+    if t.class_pairs.is_empty() || faults::DROP_ANY_PRINCIPAL.is_on() {
+        return None;
+    }
+    Some(lookup::class_pair(t, action, principal).unwrap_or(Span::EMPTY).of(&t.class_rows))
 }
 
 /// Fills `scratch.candidates` without the index: each policy's scope is evaluated. For proof and comparison.
-pub(crate) fn collect_all(t: &Tables, s: &mut Scratch, principal: u32, action: u32, resource: u32) {
+pub(crate) fn collect_all(t: &Tables, s: &mut Scratch, [principal, action, resource]: [u32; 3]) {
     let mut candidates = std::mem::take(&mut s.candidates);
     candidates.clear();
     for (ix, policy) in (0u32..).zip(&t.policies) {
@@ -70,53 +98,98 @@ pub(crate) fn collect_all(t: &Tables, s: &mut Scratch, principal: u32, action: u
     s.candidates = candidates;
 }
 
-fn collect_row(t: &Tables, row: u32, resource_keys: &[u32], candidates: &mut Vec<PolicyIx>) {
-    let Some(record) = t.rows.get(row as usize) else { return };
-    let cells = record.cells.of(&t.cells);
-    // A row of few cells is read through; a long one is asked key by key.
-    if cells.len() <= resource_keys.len().min(8) {
-        for cell in cells.iter().filter(|cell| resource_keys.contains(&cell.resource_key)) {
-            push(t, cell.policies, candidates);
-        }
-    } else {
-        for resource_key in resource_keys {
-            if let Some(policies) = lookup::cell(t, row, *resource_key) {
-                push(t, policies, candidates);
+fn rows(
+    t: &Tables,
+    s: &mut Scratch,
+    principal_keys: &[u32],
+    action_keys: &[u32],
+    resource_keys: &[u32],
+    fuel: &mut u64,
+) -> Result<(), ErrorKind> {
+    for action_key in action_keys {
+        let action_key = key_number(*action_key);
+        let kinds = t.action_kinds.get(action_key as usize).copied().unwrap_or(0);
+        for principal_key in principal_keys {
+            let bit = kind_bit(*principal_key);
+            if kinds & bit == 0 || (faults::DROP_ANY_PRINCIPAL.is_on() && bit == 1 << KEY_ANY) {
+                continue;
+            }
+            let row = lookup::row(t, action_key, key_number(*principal_key));
+            if let Some((row, record)) = row.and_then(|row| Some((row, t.rows.get(row as usize)?)))
+            {
+                cells(t, s, row, record, resource_keys, fuel)?;
             }
         }
     }
+    Ok(())
 }
 
-fn push(t: &Tables, policies: Span, candidates: &mut Vec<PolicyIx>) {
-    let mut run = policies.of(&t.postings);
+#[inline]
+fn cells(
+    t: &Tables,
+    s: &mut Scratch,
+    row: u32,
+    record: &RowRec,
+    resource_keys: &[u32],
+    fuel: &mut u64,
+) -> Result<(), ErrorKind> {
+    let cells = record.cells.of(&t.cells);
+    // A row of few cells is read through; a long one is asked key by key.
+    if cells.len() <= resource_keys.len().min(8) {
+        for cell in cells {
+            if resource_keys.iter().any(|key| key_number(*key) == cell.resource_key) {
+                push(t, s, cell, fuel)?;
+            }
+        }
+        return Ok(());
+    }
+    for resource_key in resource_keys {
+        if record.kinds & kind_bit(*resource_key) == 0 {
+            continue;
+        }
+        if let Some(cell) = lookup::cell(t, row, key_number(*resource_key)) {
+            push(t, s, cell, fuel)?;
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn push(t: &Tables, s: &mut Scratch, cell: &CellRec, fuel: &mut u64) -> Result<(), ErrorKind> {
+    let mut run = cell.policies.of(&t.postings);
     if faults::DROP_LAST_OF_CELL.is_on() {
         run = run.split_last().map_or(run, |(_, rest)| rest);
     }
-    candidates.extend(run.iter().map(|ix| PolicyIx(*ix)));
+    s.candidates.extend(run.iter().map(|ix| PolicyIx(*ix)));
+    for group in cell.groups.of(&t.groups) {
+        groups::collect(t, s, group, fuel)?;
+    }
+    Ok(())
 }
-
-/// Where the keys of an entity are: in the bundle, or computed for this request.
-#[derive(Clone, Copy)]
-enum Keys {
-    Stored(Span),
+/// The keys of an entity: in the bundle, or computed for this request.
+#[derive(Clone, Copy, Debug)]
+enum Class {
+    Stored(u32, Span),
     Computed(Span),
 }
 
-impl Keys {
-    fn of<'a>(self, t: &'a Tables, computed: &'a [u32]) -> &'a [u32] {
+impl Class {
+    #[inline]
+    fn keys<'a>(self, t: &'a Tables, computed: &'a [u32]) -> &'a [u32] {
         match self {
-            Keys::Stored(span) => span.of(&t.class_keys),
-            Keys::Computed(span) => span.of(computed),
+            Class::Stored(_, span) => span.of(&t.class_keys),
+            Class::Computed(span) => span.of(computed),
         }
     }
 }
 
-/// The keys that an entity hits in a dimension.
-fn class(t: &Tables, s: &mut Scratch, dimension: Dimension, entity: u32) -> Keys {
-    let (classes, in_keys, keys) = match dimension {
-        Dimension::Principal => (&t.principal_classes, &t.principal_in_keys, &t.principal_keys),
-        Dimension::Action => (&t.action_classes, &t.action_in_keys, &t.action_keys),
-        Dimension::Resource => (&t.resource_classes, &t.resource_in_keys, &t.resource_keys),
+/// The class of an entity in a dimension.
+#[inline]
+fn class(t: &Tables, s: &mut Scratch, dimension: Dimension, entity: u32) -> Class {
+    let classes = match dimension {
+        Dimension::Principal => &t.principal_classes,
+        Dimension::Action => &t.action_classes,
+        Dimension::Resource => &t.resource_classes,
     };
     let class = match t.entities.get(entity as usize) {
         Some(record) => match dimension {
@@ -136,7 +209,27 @@ fn class(t: &Tables, s: &mut Scratch, dimension: Dimension, entity: u32) -> Keys
         },
     };
     let stored = classes.get(class as usize).copied().unwrap_or(Span::EMPTY);
-    // Ancestors that the bundle has not already counted in come only with the request.
+    if s.guests.is_empty() {
+        // Nothing came with the request.
+        return Class::Stored(class, stored);
+    }
+    with_arrived(t, s, dimension, entity, Class::Stored(class, stored))
+}
+
+/// Ancestors that the bundle has not already counted in come only with the request.
+#[inline(never)]
+fn with_arrived(
+    t: &Tables,
+    s: &mut Scratch,
+    dimension: Dimension,
+    entity: u32,
+    stored: Class,
+) -> Class {
+    let (in_keys, keys) = match dimension {
+        Dimension::Principal => (&t.principal_in_keys, &t.principal_keys),
+        Dimension::Action => (&t.action_in_keys, &t.action_keys),
+        Dimension::Resource => (&t.resource_in_keys, &t.resource_keys),
+    };
     let arrived =
         s.guest_of(t, entity).filter(|guest| guest.present).map(|guest| guest.ancestors).or_else(
             || {
@@ -145,29 +238,24 @@ fn class(t: &Tables, s: &mut Scratch, dimension: Dimension, entity: u32) -> Keys
             },
         );
     let Some(ancestors) = arrived.filter(|_| !faults::CLASS_WITHOUT_ANCESTORS.is_on()) else {
-        return Keys::Stored(stored);
+        return stored;
     };
     let entity_type = s.entity_type(t, entity);
     let start = s.keys.len();
-    s.keys.extend_from_slice(stored.of(&t.class_keys));
+    s.keys.extend_from_slice(stored.keys(t, &[]));
     let (ancestors, computed) = (ancestors.of(&s.ancestors), &mut s.keys);
     for ancestor in ancestors {
         let from = in_keys.partition_point(|in_key| in_key.entity < *ancestor);
         let hits = in_keys.get(from..).unwrap_or_default().iter();
         for InKey { key, .. } in hits.take_while(|in_key| in_key.entity == *ancestor) {
-            let applies = keys.get(*key as usize).is_some_and(|record| {
-                record.kind != KEY_IS_IN || record.entity_type == entity_type
-            });
-            let new = !computed.get(start..).unwrap_or_default().contains(key);
-            if applies && new {
-                computed.push(*key);
+            let Some(record) = keys.get(*key as usize) else { continue };
+            let applies = record.kind != KEY_IS_IN || record.entity_type == entity_type;
+            let key = class_key(record.kind, *key);
+            if applies && !computed.get(start..).unwrap_or_default().contains(&key) {
+                computed.push(key);
             }
         }
     }
     let len = u32::try_from(computed.len() - start).unwrap_or(NONE);
-    Keys::Computed(Span { start: u32::try_from(start).unwrap_or(NONE), len })
-}
-
-fn kind(keys: &[KeyRec], key: u32) -> u32 {
-    keys.get(key as usize).map_or(0, |record| record.kind)
+    Class::Computed(Span { start: u32::try_from(start).unwrap_or(NONE), len })
 }

@@ -5,10 +5,14 @@
 
 mod build;
 mod entities;
+mod fuse;
+mod groups;
+mod guards;
 mod index;
 mod lift;
 mod lower;
 mod origin;
+mod paths;
 mod schema;
 
 use crate::bundle::Bundle;
@@ -25,19 +29,24 @@ use crate::write;
 
 use build::Builder;
 use index::Keys;
+use paths::Paths;
 
 /// How to compile. There is no default: each caller says what it wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompileOptions {
     /// Move tests of principal, action and resource from the condition into the scope, where the index sees them.
     pub lift: bool,
+    /// Look up each path that policies share once a request, and run common conjuncts as one instruction.
+    pub share: bool,
+    /// Find policies also by the equality tests they open with. Needs `share`.
+    pub group: bool,
     /// Keep policy texts and spans, for explanations and `inspect`.
     pub keep_source: bool,
 }
 
 impl CompileOptions {
     /// What every bundle wants.
-    pub const STANDARD: Self = Self { lift: true, keep_source: true };
+    pub const STANDARD: Self = Self { lift: true, share: true, group: true, keep_source: true };
 }
 
 /// Compiles a source into bundle bytes.
@@ -75,11 +84,17 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
         schema::add(&mut builder, schema)?;
     }
     entities::add(&mut builder, &source.entities)?;
+    let paths = Paths::plan(&mut builder, &source.policies, options.share)?;
     let mut keys = Keys::default();
+    let mut guards = Vec::with_capacity(source.policies.len());
     let mut origins = Vec::new();
     for policy in &source.policies {
         let scope = lift::scope(policy, options.lift);
-        let condition = lower::condition(&mut builder, policy, &scope.kept)?;
+        let condition = lower::condition(&mut builder, &paths, policy, &scope.kept, options.share)?;
+        guards.push(match options.group {
+            true => guards::of(&mut builder, &paths, policy, &scope.kept)?,
+            false => Vec::new(),
+        });
         let principal_key = keys.principal.key(&mut builder, &scope.principal)?;
         let action_key = keys.action.key(&mut builder, &scope.action)?;
         let resource_key = keys.resource.key(&mut builder, &scope.resource)?;
@@ -109,7 +124,7 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
             origins.push(origin::of(policy, &scope, &condition, source));
         }
     }
-    index::build(&mut builder, keys)?;
+    index::build(&mut builder, keys, &guards)?;
     meta(&mut builder, manifest, source)?;
     let tables = builder.finish()?;
     let origins = options.keep_source.then(|| origin::section(source, origins));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::ancestors::sort_and_dedup;
 use crate::bundle::Bundle;
 use crate::candidates;
-use crate::eval::{self, Vars, Verdict};
+use crate::eval::{self, Verdict};
 use crate::explain::Explanation;
 use crate::faults;
 use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
@@ -108,7 +108,9 @@ pub(crate) fn take_in(
         validate::inline(t, s, request.entities)?;
         // The principal's scope comes first, so that its message is the one shown when several things are wrong.
         validate::scope(t, s, prepared.principal, prepared.action, prepared.resource)?;
-        validate::context(t, s, prepared.action, prepared.context)?;
+        if !prepared.context_fits {
+            validate::context(t, s, prepared.action, prepared.context)?;
+        }
     }
     Ok(prepared)
 }
@@ -143,7 +145,7 @@ pub(crate) fn leg_principal(
         LegRole::Subject => prepared.subject.ok_or(Refusal::Invalid)?,
         LegRole::Actor(n) => {
             let actor = request.actors.get(usize::from(n)).ok_or(Refusal::Invalid)?;
-            s.entity(t, actor.entity_type, actor.id)?
+            s.entity_again(t, actor.entity_type, actor.id)?
         }
     })
 }
@@ -215,28 +217,25 @@ fn leg(
         validate::scope(t, s, principal, prepared.action, prepared.resource)?;
     }
     let (action, resource) = (prepared.action, prepared.resource);
-    match options.all_policies {
-        false => candidates::collect(t, s, principal, action, resource),
-        true => candidates::collect_all(t, s, principal, action, resource),
-    }
-    let vars = Vars {
-        vals: [
-            Val::entity(principal),
-            Val::entity(action),
-            Val::entity(resource),
-            prepared.context,
-        ],
+    let [p, a, r] = [principal, action, resource].map(Val::entity);
+    s.reads.begin(t, [p, a, r, prepared.context]);
+    let collected = match options.all_policies {
+        false => candidates::collect(t, s, [principal, action, resource], fuel),
+        true => {
+            candidates::collect_all(t, s, [principal, action, resource]);
+            Ok(())
+        }
     };
     let (permits_from, errors_from) = (s.policies.len(), s.errors.len());
     s.forbids.clear();
     let mut forbid_failed = false;
     let candidates = std::mem::take(&mut s.candidates);
-    let mut out_of_steps = false;
+    let mut out_of_steps = collected.is_err();
     for ix in &candidates {
         let Some(policy) = t.policies.get(ix.index()) else { continue };
         let is_forbid = policy.flags & POLICY_FORBID != 0;
         let verdict = match eval::spend(fuel, 1) {
-            Ok(()) => eval::condition(t, s, &vars, policy.ops.of(&t.ops), fuel),
+            Ok(()) => eval::condition(t, s, policy.ops.of(&t.ops), fuel),
             Err(limit) => Verdict::Failed(limit),
         };
         match verdict {

@@ -9,18 +9,11 @@ use crate::ids::NONE;
 use crate::op;
 use crate::outcome::ErrorKind;
 use crate::program::{
-    Op, Span, TAG_BOOL, TAG_DATETIME, TAG_DURATION, TAG_ENTITY, TAG_LONG, TAG_RECORD, TAG_SET,
-    TAG_STRING, Tables, Val,
+    ENTITY_STORED, Op, Span, TAG_BOOL, TAG_DATETIME, TAG_DURATION, TAG_ENTITY, TAG_LONG,
+    TAG_RECORD, TAG_SET, TAG_STRING, Tables, Val,
 };
 use crate::scratch::Scratch;
-use crate::{call, faults, like, scope};
-
-/// The variables of one leg.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Vars {
-    /// Principal, action, resource, context.
-    pub(crate) vals: [Val; 4],
-}
+use crate::{call, conjunct, faults, like, reads, scope, values};
 
 /// How the evaluation of a condition ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,25 +23,31 @@ pub(crate) enum Verdict {
     Failed(ErrorKind),
 }
 
-/// Runs a policy's condition. `fuel` is what is left of the request's steps.
+/// Whether a policy's condition is satisfied. `fuel` is what is left of the request's steps.
 #[inline]
-pub(crate) fn condition(
-    t: &Tables,
-    s: &mut Scratch,
-    vars: &Vars,
-    ops: &[Op],
-    fuel: &mut u64,
-) -> Verdict {
-    if ops.is_empty() {
-        return Verdict::Satisfied;
+pub(crate) fn condition(t: &Tables, s: &mut Scratch, ops: &[Op], fuel: &mut u64) -> Verdict {
+    let mut rest = ops;
+    while let Some((op, after)) = rest.split_first() {
+        if !op::is_test(op.code) {
+            return instructions(t, s, rest, fuel);
+        }
+        match spend(fuel, 1).and_then(|()| conjunct::holds(t, s, op, fuel)) {
+            Ok(holds) if holds != (op.a == 1) => rest = after,
+            Ok(_) => return Verdict::Unsatisfied,
+            Err(kind) => return Verdict::Failed(kind),
+        }
     }
+    Verdict::Satisfied
+}
+
+/// What is left of a condition from its first instruction on that is no test.
+#[inline(never)]
+fn instructions(t: &Tables, s: &mut Scratch, ops: &[Op], fuel: &mut u64) -> Verdict {
     s.stack.clear();
     let marks = (s.vals.len(), s.shapes.len(), s.shape_keys.len(), s.ip6.len());
-    let verdict = match run(t, s, vars, ops, fuel) {
-        Ok(satisfied) => match satisfied {
-            true => Verdict::Satisfied,
-            false => Verdict::Unsatisfied,
-        },
+    let verdict = match run(t, s, ops, fuel) {
+        Ok(true) => Verdict::Satisfied,
+        Ok(false) => Verdict::Unsatisfied,
         Err(kind) => Verdict::Failed(kind),
     };
     s.vals.truncate(marks.0);
@@ -62,29 +61,37 @@ pub(crate) fn condition(
 pub(crate) fn value(
     t: &Tables,
     s: &mut Scratch,
-    vars: &Vars,
     ops: &[Op],
     fuel: &mut u64,
 ) -> Result<Val, ErrorKind> {
     s.stack.clear();
-    run(t, s, vars, ops, fuel)?;
-    s.stack.pop().ok_or(ErrorKind::Type)
+    let holds = run(t, s, ops, fuel)?;
+    match ops {
+        [test] if op::is_test(test.code) => Ok(Val::bool(holds)),
+        _ => s.stack.pop().ok_or(ErrorKind::Type),
+    }
 }
 
-fn run(
-    t: &Tables,
-    s: &mut Scratch,
-    vars: &Vars,
-    ops: &[Op],
-    fuel: &mut u64,
-) -> Result<bool, ErrorKind> {
+fn run(t: &Tables, s: &mut Scratch, ops: &[Op], fuel: &mut u64) -> Result<bool, ErrorKind> {
     let mut at = 0;
     while let Some(op) = ops.get(at) {
         at += 1;
         spend(fuel, 1)?;
         match op.code {
             op::CONST => s.stack.push(t.vals.get(op.c as usize).copied().unwrap_or(Val::NONE)),
-            op::VAR => s.stack.push(vars.vals.get(usize::from(op.a)).copied().unwrap_or(Val::NONE)),
+            op::VAR => {
+                let val = s.reads.variable(op.a.into());
+                s.stack.push(val);
+            }
+            op::READ => {
+                let val = reads::get(t, s, op.b)?;
+                s.stack.push(val);
+            }
+            code if op::is_test(code) => {
+                if conjunct::holds(t, s, op, fuel)? == (op.a == 1) {
+                    return Ok(false);
+                }
+            }
             op::ATTR => {
                 let of = pop(s)?;
                 let val = attribute(t, s, of, op.c)?;
@@ -92,11 +99,8 @@ fn run(
             }
             op::HAS => {
                 let of = pop(s)?;
-                let has = field(t, s, of, op.c)?.is_some();
-                let missing = faults::HAS_ERRS_NOT.is_on()
-                    && of.tag == TAG_ENTITY
-                    && s.entity_data(t, of.low()).is_none();
-                s.stack.push(Val::bool(has || missing));
+                let has = has(t, s, of, op.c)?;
+                s.stack.push(Val::bool(has));
             }
             op::HAS_PATH => {
                 let of = pop(s)?;
@@ -182,7 +186,7 @@ fn run(
 }
 
 /// Operators of two operands that are both evaluated first.
-fn binary(
+pub(crate) fn binary(
     t: &Tables,
     s: &Scratch,
     code: u8,
@@ -277,17 +281,24 @@ fn binary(
     Ok(Val::bool(result))
 }
 
-fn attribute(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<Val, ErrorKind> {
+/// The attribute of a record or entity.
+#[inline]
+pub(crate) fn attribute(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<Val, ErrorKind> {
     match field(t, s, of, key)? {
         Some(val) => Ok(val),
-        None if of.tag == TAG_ENTITY && s.entity_data(t, of.low()).is_none() => {
-            if faults::MISSING_ENTITY_IS_FALSE.is_on() {
-                return Ok(Val::bool(false));
-            }
-            Err(ErrorKind::EntityMissing)
-        }
-        None => Err(ErrorKind::AttributeMissing),
+        None => no_attribute(t, s, of),
     }
+}
+
+#[cold]
+fn no_attribute(t: &Tables, s: &Scratch, of: Val) -> Result<Val, ErrorKind> {
+    if of.tag != TAG_ENTITY || s.entity_data(t, of.low()).is_some() {
+        return Err(ErrorKind::AttributeMissing);
+    }
+    if faults::MISSING_ENTITY_IS_FALSE.is_on() {
+        return Ok(Val::bool(false));
+    }
+    Err(ErrorKind::EntityMissing)
 }
 
 /// The attribute of a record or entity, if it has it; an error for anything else.
@@ -296,6 +307,13 @@ fn field(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<Option<Val>, Erro
     match of.tag {
         TAG_RECORD => Ok(s.values(t).field(of.aux, of.low(), key)),
         TAG_ENTITY => {
+            // The common case first: stored, and nothing about it came with the request.
+            if let Some(record) = t.entities.get(of.low() as usize)
+                && record.flags & ENTITY_STORED != 0
+                && s.overrides.is_empty()
+            {
+                return Ok(stored_field(t, record.shape, record.attrs, key));
+            }
             if let Some(val) = s.override_of(of.low(), key) {
                 return Ok(Some(val));
             }
@@ -304,6 +322,24 @@ fn field(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<Option<Val>, Erro
         }
         _ => Err(ErrorKind::Type),
     }
+}
+
+/// Whether a record or entity has an attribute.
+#[inline]
+pub(crate) fn has(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<bool, ErrorKind> {
+    let has = field(t, s, of, key)?.is_some();
+    let missing = faults::HAS_ERRS_NOT.is_on()
+        && of.tag == TAG_ENTITY
+        && s.entity_data(t, of.low()).is_none();
+    Ok(has || missing)
+}
+
+/// The value under a key, where shape and values are the bundle's.
+#[inline]
+fn stored_field(t: &Tables, shape: u32, start: u32, key: u32) -> Option<Val> {
+    let keys = t.shapes.get(shape as usize)?.of(&t.shape_keys);
+    let at = values::position(keys, key)?;
+    t.vals.get((start as usize).checked_add(at)?).copied()
 }
 
 /// `has a.b.c`: as `has a && .a has b && .a.b has c`.
@@ -318,7 +354,8 @@ fn has_path(t: &Tables, s: &Scratch, of: Val, path: Span) -> Result<bool, ErrorK
     Ok(true)
 }
 
-fn matches(
+/// Whether a string is `like` a pattern.
+pub(crate) fn matches(
     t: &Tables,
     s: &Scratch,
     symbol: u32,

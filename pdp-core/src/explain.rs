@@ -6,18 +6,18 @@
 
 use crate::bundle::Bundle;
 use crate::decide::{self, DecideOptions, Decider};
-use crate::eval::{self, Vars};
+use crate::eval;
 use crate::ids::PolicyIx;
 use crate::listing::key_text;
 use crate::origin::Clause;
 use crate::outcome::{Effect, ErrorKind, LegRole, OwnedAnswer, OwnedLeg, Reason};
 use crate::program::{
-    KeyRec, POLICY_FORBID, PolicyRec, TAG_BOOL, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION,
+    KeyRec, Op, POLICY_FORBID, PolicyRec, TAG_BOOL, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION,
     TAG_ENTITY, TAG_LONG, TAG_RECORD, TAG_SET, TAG_STRING, Tables, Val,
 };
 use crate::request::Request;
-use crate::scope;
 use crate::scratch::Scratch;
+use crate::{conjunct, op, scope};
 
 /// How many near misses are shown.
 const NEAREST_MAX: usize = 3;
@@ -94,7 +94,6 @@ struct Miss {
 /// One leg as the evaluator sees it.
 struct LegView<'a> {
     bundle: &'a Bundle,
-    vars: Vars,
     /// Principal, action, resource.
     ids: [u32; 3],
 }
@@ -120,7 +119,8 @@ pub(crate) fn explain(
         };
         let ids = [principal, prepared.action, prepared.resource];
         let [p, a, r] = ids.map(Val::entity);
-        let view = LegView { bundle, vars: Vars { vals: [p, a, r, prepared.context] }, ids };
+        scratch.reads.begin(t, [p, a, r, prepared.context]);
+        let view = LegView { bundle, ids };
         legs.push(view.explain(scratch, role, leg));
     }
     Explanation { answer, legs }
@@ -230,14 +230,21 @@ impl LegView<'_> {
         let operand = |s: &mut Scratch, start: u32, end: u32| {
             self.run(s, policy, start, end).map(|val| show(t, s, val))
         };
-        let compared =
-            clause.middle.zip(clause.operator.as_deref()).and_then(|(middle, operator)| {
+        let compared = match self.ops(policy, clause.start, clause.end) {
+            [test] if op::is_test(test.code) => {
+                let sides = conjunct::operands(t, s, test);
+                clause.operator.as_deref().zip(sides).map(|(operator, (left, right))| {
+                    (format!("{operator} {}", show(t, s, right)), show(t, s, left))
+                })
+            }
+            _ => clause.middle.zip(clause.operator.as_deref()).and_then(|(middle, operator)| {
                 // The operator itself, and the negation of an `unless`, come after the right operand.
                 let right_end = clause.end.checked_sub(1 + u32::from(clause.negated))?;
                 let left = operand(s, clause.start, middle).ok()?;
                 let right = operand(s, middle, right_end).ok()?;
                 Some((format!("{operator} {right}"), left))
-            });
+            }),
+        };
         let (expected, actual) = match compared {
             Some((expected, actual)) if clause.negated => (format!("not {expected}"), actual),
             Some(both) => both,
@@ -276,9 +283,14 @@ impl LegView<'_> {
         end: u32,
     ) -> Result<Val, ErrorKind> {
         let t = self.bundle.tables();
-        let ops = policy.ops.of(&t.ops).get(start as usize..end as usize).unwrap_or_default();
+        let ops = self.ops(policy, start, end);
         let mut fuel = self.bundle.limits().eval_steps_max;
-        eval::value(t, s, &self.vars, ops, &mut fuel)
+        eval::value(t, s, ops, &mut fuel)
+    }
+
+    fn ops(&self, policy: &PolicyRec, start: u32, end: u32) -> &[Op] {
+        let ops = policy.ops.of(&self.bundle.tables().ops);
+        ops.get(start as usize..end as usize).unwrap_or_default()
     }
 
     fn note(&self, ix: PolicyIx) -> PolicyNote {

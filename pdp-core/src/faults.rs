@@ -44,6 +44,18 @@ faults! {
     23 IP_PREFIX_IGNORED "IP ranges are compared by address alone",
     24 CONTAINS_ANY_IS_ALL "`containsAny` is read as `containsAll`",
     25 INLINE_PARENTS_ONLY "of an inline entity only the direct parents count",
+    26 GROUP_ERROR_IS_FALSE "a group whose path fails is passed over",
+    #[cfg(feature = "compile")]
+    27 GUARD_PAST_ERROR "an equality behind a conjunct that may fail is a guard",
+    #[cfg(feature = "compile")]
+    28 GUARD_FIRST_VALUE "of the alternatives of a guard only one counts",
+    #[cfg(feature = "compile")]
+    29 KIND_NOT_MARKED "a row does not say that it has cells for single resources",
+    30 READS_KEPT "what paths hold is remembered from request to request",
+    31 READ_ERROR_IS_FALSE "a path that cannot be followed holds false",
+    #[cfg(feature = "compile")]
+    32 PAIR_WITHOUT_LAST_ROW "a pair of classes lacks its last row",
+    33 CONTEXT_FITS_UNSEEN "a context that is read along the schema is taken to fit it",
 }
 
 /// One fault's switch.

@@ -101,18 +101,27 @@ fn op_text(t: &Tables, at: usize, instruction: &Op) -> String {
         }
         op::AND | op::OR | op::BRANCH | op::JUMP => format!("→ {}", at + 1 + c as usize),
         op::LIKE => {
-            let pieces = t.patterns.get(c as usize).map_or(Span::EMPTY, |pattern| pattern.pieces);
-            let pieces = pieces
-                .of(&t.pieces)
-                .iter()
-                .map(|piece| String::from_utf8_lossy(piece.of(&t.pattern_text)));
-            format!("{:?}", pieces.collect::<Vec<_>>().join("*"))
+            format!("{:?}", pattern_text(t, c))
         }
         op::IS => type_text(t, c),
         op::SET => c.to_string(),
         op::RECORD => {
             let keys = Span { start: c, len: instruction.b.into() }.of(&t.paths);
             keys.iter().map(|key| symbol_text(t, *key)).collect::<Vec<_>>().join(", ")
+        }
+        op::READ => read_text(t, instruction.b.into()),
+        code if op::is_test(code) => {
+            let of = read_text(t, instruction.b.into());
+            let with = match code {
+                op::TEST_TRUE => String::new(),
+                op::TEST_HAS => symbol_text(t, c),
+                op::TEST_IS => type_text(t, c),
+                op::TEST_LIKE => format!("{:?}", pattern_text(t, c)),
+                code if op::reads_two(code) => read_text(t, c),
+                _ => t.vals.get(c as usize).map_or(String::new(), |val| val_text(t, *val)),
+            };
+            let not = if instruction.a == 1 { "not " } else { "" };
+            format!("{not}{of} {with}").trim_end().to_owned()
         }
         op::CALL => op::function(instruction.a).map_or("?", |(name, _)| name).to_owned(),
         op::FAIL => crate::eval::FAIL_KINDS
@@ -122,6 +131,27 @@ fn op_text(t: &Tables, at: usize, instruction: &Op) -> String {
         _ => String::new(),
     };
     format!("{name:<12} {operand}").trim_end().to_owned()
+}
+
+/// A path as it is written.
+pub(crate) fn read_text(t: &Tables, ix: u32) -> String {
+    if let Some(var) = VARS.get(ix as usize) {
+        return (*var).to_owned();
+    }
+    match t.reads.get(ix as usize) {
+        // A read stands on an earlier one.
+        Some(read) if read.of < ix => {
+            format!("{}.{}", read_text(t, read.of), symbol_text(t, read.attribute))
+        }
+        _ => "?".to_owned(),
+    }
+}
+
+fn pattern_text(t: &Tables, pattern: u32) -> String {
+    let pieces = t.patterns.get(pattern as usize).map_or(Span::EMPTY, |pattern| pattern.pieces);
+    let pieces =
+        pieces.of(&t.pieces).iter().map(|piece| String::from_utf8_lossy(piece.of(&t.pattern_text)));
+    pieces.collect::<Vec<_>>().join("*")
 }
 
 /// What a key asks, in Cedar's words.

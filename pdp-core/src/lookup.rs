@@ -5,7 +5,7 @@
 
 use crate::hash;
 use crate::ids::NONE;
-use crate::program::{Slot, Span, Tables};
+use crate::program::{CellRec, Slot, Span, Tables};
 
 /// The symbol of a string.
 #[inline]
@@ -32,13 +32,15 @@ pub(crate) fn entity_type(t: &Tables, name: &[u8]) -> Option<u32> {
     })
 }
 
-/// The entity of a type and an id.
+/// The entity of a type's name and an id.
 #[inline]
-pub(crate) fn entity(t: &Tables, entity_type: u32, id: &[u8]) -> Option<u32> {
+pub(crate) fn entity(t: &Tables, entity_type: &[u8], id: &[u8]) -> Option<u32> {
     find(&t.entity_slots, hash::uid(entity_type, id), |ix| {
-        t.entities
-            .get(ix as usize)
-            .is_some_and(|e| e.entity_type == entity_type && e.id.of(&t.entity_text) == id)
+        t.entities.get(ix as usize).is_some_and(|e| {
+            let ty = t.types.get(e.entity_type as usize);
+            e.id.of(&t.entity_text) == id
+                && ty.is_some_and(|ty| symbol_text(t, ty.name) == entity_type)
+        })
     })
 }
 
@@ -52,23 +54,42 @@ pub(crate) fn row(t: &Tables, action_key: u32, principal_key: u32) -> Option<u32
     })
 }
 
-/// The policies of a cell of a row.
+/// The rows that entities of two classes hit.
 #[inline]
-pub(crate) fn cell(t: &Tables, row: u32, resource_key: u32) -> Option<Span> {
+pub(crate) fn class_pair(t: &Tables, action_class: u32, principal_class: u32) -> Option<Span> {
+    let ix = find(&t.class_pair_slots, hash::pair(action_class, principal_class), |ix| {
+        t.class_pairs.get(ix as usize).is_some_and(|pair| {
+            pair.action_class == action_class && pair.principal_class == principal_class
+        })
+    })?;
+    t.class_pairs.get(ix as usize).map(|pair| pair.rows)
+}
+
+/// A cell of a row.
+#[inline]
+pub(crate) fn cell(t: &Tables, row: u32, resource_key: u32) -> Option<&CellRec> {
     let ix = find(&t.cell_slots, hash::pair(row, resource_key), |ix| {
         t.cells
             .get(ix as usize)
             .is_some_and(|cell| cell.row == row && cell.resource_key == resource_key)
     })?;
-    t.cells.get(ix as usize).map(|cell| cell.policies)
+    t.cells.get(ix as usize)
+}
+
+/// The policies that a table of a group lists for a hash.
+#[inline]
+pub(crate) fn run(t: &Tables, slots: Span, hash: u32) -> Option<Span> {
+    // One entry a hash: what stands there is evaluated, so unequal values with one hash may share it.
+    let ix = find(slots.of(&t.group_slots), hash, |_| true)?;
+    t.group_runs.get(ix as usize).copied()
 }
 
 #[inline]
 fn find(slots: &[Slot], hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
-    let mask = slots.len().checked_sub(1)?;
+    let mask = slots.len().wrapping_sub(1);
     let mut at = hash as usize & mask;
-    // `verify` demands a free slot in every table; the bound only keeps a lie from becoming a loop.
-    for _ in 0..slots.len() {
+    // `verify` demands a free slot in every table, so this ends.
+    loop {
         let slot = slots.get(at)?;
         if slot.ix == NONE {
             return None;
@@ -76,7 +97,6 @@ fn find(slots: &[Slot], hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u3
         if slot.hash == hash && is(slot.ix) {
             return Some(slot.ix);
         }
-        at = (at + 1) & mask;
+        at = at.wrapping_add(1) & mask;
     }
-    None
 }

@@ -68,6 +68,50 @@ ops! {
     31 CALL,
     /// Fails with the error kind `a`.
     32 FAIL,
+    /// Pushes what the read `b` holds.
+    33 READ,
+    // Whole conjuncts. Each asks something of the read `b`; if it does not hold, or if `a` is 1 and it does, the policy
+    // is not satisfied. Nothing is put on the stack.
+    /// It equals the value at `c`.
+    34 TEST_EQ,
+    /// It equals the read `c`.
+    35 TEST_EQ_READ,
+    /// It is less than the value at `c`.
+    36 TEST_LESS,
+    37 TEST_LESS_EQ,
+    /// The value at `c` is less than it.
+    38 TEST_GREATER,
+    39 TEST_GREATER_EQ,
+    /// It is less than the read `c`.
+    40 TEST_LESS_READ,
+    41 TEST_LESS_EQ_READ,
+    /// It is true.
+    42 TEST_TRUE,
+    /// It has the attribute `c`.
+    43 TEST_HAS,
+    /// Its type is `c`.
+    44 TEST_IS,
+    /// It is in the entity or set of entities at `c`.
+    45 TEST_IN,
+    /// It contains the value at `c`.
+    46 TEST_HOLDS,
+    /// It contains the read `c`.
+    47 TEST_HOLDS_READ,
+    /// The set at `c` contains it.
+    48 TEST_ONE_OF,
+    /// It matches the pattern `c`.
+    49 TEST_LIKE,
+}
+
+/// Whether an instruction is a whole conjunct.
+#[inline]
+pub(crate) fn is_test(code: u8) -> bool {
+    (TEST_EQ..=TEST_LIKE).contains(&code)
+}
+
+/// Whether `c` of a test is another read.
+pub(crate) fn reads_two(code: u8) -> bool {
+    matches!(code, TEST_EQ_READ | TEST_LESS_READ | TEST_LESS_EQ_READ | TEST_HOLDS_READ)
 }
 
 /// Extension functions: number, Cedar's name, number of arguments.

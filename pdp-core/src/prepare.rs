@@ -6,12 +6,13 @@
 use std::fmt::Write;
 
 use crate::ancestors;
+use crate::declared;
 use crate::ids::NONE;
 use crate::program::{
-    CallerAttribute, ENTITY_IS_ANCESTOR, ENTITY_STORED, MetaRec, Span, TAG_DATETIME, TAG_DECIMAL,
-    TAG_DURATION, TYPE_RECORD, Tables, Val,
+    CallerAttribute, ENTITY_IS_ANCESTOR, ENTITY_STORED, META_SCHEMA, MetaRec, Span, TAG_DATETIME,
+    TAG_DECIMAL, TAG_DURATION, TYPE_RECORD, Tables, Val,
 };
-use crate::request::{InlineEntity, Request, Uid, Value};
+use crate::request::{InlineEntity, Request, Value};
 use crate::scratch::{Scratch, TooLarge};
 
 /// Why a request is not taken in.
@@ -31,6 +32,8 @@ pub(crate) struct Prepared {
     pub(crate) resource: u32,
     pub(crate) subject: Option<u32>,
     pub(crate) context: Val,
+    /// The context is known to fit the schema.
+    pub(crate) context_fits: bool,
 }
 
 impl From<TooLarge> for Refusal {
@@ -59,15 +62,8 @@ pub(crate) fn request(
 ) -> Result<Prepared, Refusal> {
     let limits = &meta.limits;
     s.values_max = limits.request_values_max as usize;
-    let text = text_bytes(request);
-    if text > limits.request_text_bytes_max as usize {
-        let max = limits.request_text_bytes_max;
-        let _ = write!(
-            s.message,
-            "the request holds {text} bytes of text, the bundle's request_text_bytes_max is {max}"
-        );
-        return Err(Refusal::Limit);
-    }
+    s.text_max = limits.request_text_bytes_max as usize;
+    s.text_left = s.text_max;
     if request.actors.len() > limits.chain_actors_max as usize {
         let (len, max) = (request.actors.len(), limits.chain_actors_max);
         return Err(invalid!(
@@ -76,6 +72,7 @@ pub(crate) fn request(
         ));
     }
     for (at, actor) in request.actors.iter().enumerate() {
+        s.text_taken(actor.entity_type.len() + actor.id.len())?;
         if *actor == request.principal
             || request.actors.iter().take(at).any(|before| before == actor)
         {
@@ -92,7 +89,13 @@ pub(crate) fn request(
             None => None,
         },
         context: Val::NONE,
+        context_fits: false,
     };
+    if meta.flags & META_SCHEMA != 0
+        && let Some(context) = declared::context(t, meta, s, request.context, prepared.action)
+    {
+        return Ok(Prepared { context, context_fits: true, ..prepared });
+    }
     let context = context(t, meta, s, request, prepared.action)?;
     Ok(Prepared { context, ..prepared })
 }
@@ -147,13 +150,13 @@ fn delegation(
     };
     let (pairs, mark) = (s.pairs.len(), s.stack.len());
     if let Some(subject) = request.on_behalf_of.filter(|_| wanted(subject_key)) {
-        let subject = s.entity(t, subject.entity_type, subject.id)?;
+        let subject = s.entity_again(t, subject.entity_type, subject.id)?;
         s.pairs.push((subject_key, Val::entity(subject)));
     }
     if wanted(chain_key) {
         let principal = delegated.then_some(&request.principal);
         for actor in principal.into_iter().chain(request.actors) {
-            let actor = s.entity(t, actor.entity_type, actor.id)?;
+            let actor = s.entity_again(t, actor.entity_type, actor.id)?;
             s.stack.push(Val::entity(actor));
         }
         let (chain, _) = s.set_from_stack(t, mark)?;
@@ -197,7 +200,12 @@ pub(crate) fn field_type(t: &Tables, record: Option<u32>, key: u32) -> Option<u3
 }
 
 /// Turns a caller's value into a `Val`. `depth` is how deep it may still go.
-fn intern(t: &Tables, s: &mut Scratch, value: &Value<'_>, depth: u32) -> Result<Val, Refusal> {
+pub(crate) fn intern(
+    t: &Tables,
+    s: &mut Scratch,
+    value: &Value<'_>,
+    depth: u32,
+) -> Result<Val, Refusal> {
     Ok(match value {
         Value::Bool(b) => Val::bool(*b),
         Value::Long(i) => Val::long(*i),
@@ -367,47 +375,4 @@ pub(crate) fn arrived(t: &Tables, s: &Scratch, entity: u32) -> Option<u32> {
         return s.arrivals.iter().find(|(at, _)| *at == entity).map(|(_, guest)| *guest);
     }
     s.guest_of(t, entity).filter(|guest| guest.present).map(|_| entity)
-}
-
-// === size ===
-
-/// Bytes of all strings of a request, counted before any is copied.
-fn text_bytes(request: &Request<'_>) -> usize {
-    let uid = |uid: &Uid<'_>| uid.entity_type.len() + uid.id.len();
-    let record = |pairs: &[(&str, Value<'_>)]| {
-        pairs.iter().map(|(key, value)| key.len() + value_bytes(value, 0)).sum::<usize>()
-    };
-    uid(&request.principal)
-        + uid(&request.action)
-        + uid(&request.resource)
-        + request.on_behalf_of.as_ref().map_or(0, uid)
-        + request.actors.iter().map(uid).sum::<usize>()
-        + request.scopes.iter().map(|scope| scope.len()).sum::<usize>()
-        + record(request.context)
-        + request
-            .entities
-            .iter()
-            .map(|e| {
-                uid(&e.uid)
-                    + e.parents.iter().map(uid).sum::<usize>()
-                    + record(e.attrs)
-                    + record(e.tags)
-            })
-            .sum::<usize>()
-}
-
-fn value_bytes(value: &Value<'_>, depth: u32) -> usize {
-    // What is nested deeper is refused by `deeper` before it is copied.
-    if depth > 128 {
-        return 0;
-    }
-    match value {
-        Value::String(text) => text.len(),
-        Value::Entity(uid) => uid.entity_type.len() + uid.id.len(),
-        Value::Set(items) => items.iter().map(|item| value_bytes(item, depth + 1)).sum(),
-        Value::Record(pairs) => {
-            pairs.iter().map(|(key, value)| key.len() + value_bytes(value, depth + 1)).sum()
-        }
-        _ => 0,
-    }
 }

@@ -8,6 +8,10 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+mod schema;
+
+pub(crate) use schema::*;
+
 /// A value at decision time: 16 bytes, compared by tag and bits unless it is compound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -130,6 +134,16 @@ pub(crate) const POLICY_FORBID: u32 = 1;
 /// Evaluating it may fail.
 pub(crate) const POLICY_CAN_ERROR: u32 = 2;
 
+/// A path that policies read: an attribute of another read. The first four are the variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct ReadRec {
+    /// The read it is an attribute of, an earlier one; none for a variable.
+    pub(crate) of: u32,
+    /// A symbol; none for a variable.
+    pub(crate) attribute: u32,
+}
+
 /// One instruction of the stack machine; see `eval` for what each code does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -158,6 +172,27 @@ pub(crate) struct KeyRec {
     pub(crate) len: u32,
 }
 
+/// In `class_keys` a key's number stands in so many low bits, its kind above them.
+pub(crate) const KEY_BITS: u32 = 28;
+
+/// A key as `class_keys` names it.
+#[inline]
+pub(crate) fn class_key(kind: u32, key: u32) -> u32 {
+    kind << KEY_BITS | key
+}
+
+/// The number of a key of a class.
+#[inline]
+pub(crate) fn key_number(class_key: u32) -> u32 {
+    class_key & ((1 << KEY_BITS) - 1)
+}
+
+/// The kind of a key of a class, as a bit of a mask.
+#[inline]
+pub(crate) fn kind_bit(class_key: u32) -> u32 {
+    1 << (class_key >> KEY_BITS)
+}
+
 pub(crate) const KEY_ANY: u32 = 1;
 pub(crate) const KEY_IS: u32 = 2;
 pub(crate) const KEY_EQ: u32 = 3;
@@ -180,9 +215,36 @@ pub(crate) struct CellRec {
     /// The row: one pair of action key and principal key.
     pub(crate) row: u32,
     pub(crate) resource_key: u32,
-    /// Its run of `postings`.
+    /// Its run of `postings`: policies that are looked at for every request that comes here.
+    pub(crate) policies: Span,
+    /// Its other policies, by groups.
+    pub(crate) groups: Span,
+}
+
+/// The rows that entities of two classes hit together. Either all pairs that hit a row are there or none is.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct ClassPairRec {
+    pub(crate) action_class: u32,
+    pub(crate) principal_class: u32,
+    /// A run of `class_rows`.
+    pub(crate) rows: Span,
+}
+
+/// Policies of one cell that open with equality tests of the same paths.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct GroupRec {
+    /// The paths, a run of `group_reads`.
+    pub(crate) reads: Span,
+    /// A hash table from what the paths hold to `group_runs`: a run of `group_slots`.
+    pub(crate) slots: Span,
+    /// All its policies, a run of `postings`.
     pub(crate) policies: Span,
 }
+
+/// In `group_reads`: a `has` of the path stands before the equality.
+pub(crate) const GROUP_READ_HAS: u32 = 1 << 31;
 
 /// A pair of action key and principal key that some policy has.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
@@ -192,6 +254,8 @@ pub(crate) struct RowRec {
     pub(crate) principal_key: u32,
     /// Its cells, sorted by resource key.
     pub(crate) cells: Span,
+    /// Kinds of resource keys that its cells have, a bit each.
+    pub(crate) kinds: u32,
 }
 
 /// One element of a `like` pattern is a run of `pattern_text`; between two runs stands a wildcard.
@@ -210,71 +274,6 @@ pub(crate) struct ObligationRec {
     /// Runs of `texts`.
     pub(crate) key: Span,
     pub(crate) value: Span,
-}
-
-/// A type of the schema.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub(crate) struct SchemaType {
-    /// One of the `TYPE_` constants.
-    pub(crate) kind: u32,
-    /// Entity: its type. Set: its element. Record: where its fields start. Extension: the value's tag.
-    pub(crate) a: u32,
-    /// Record: how many fields.
-    pub(crate) b: u32,
-}
-
-pub(crate) const TYPE_BOOL: u32 = 1;
-pub(crate) const TYPE_LONG: u32 = 2;
-pub(crate) const TYPE_STRING: u32 = 3;
-pub(crate) const TYPE_ENTITY: u32 = 4;
-pub(crate) const TYPE_SET: u32 = 5;
-pub(crate) const TYPE_RECORD: u32 = 6;
-/// `a` is the tag of the extension value; for `ipaddr` that of IPv4.
-pub(crate) const TYPE_EXTENSION: u32 = 7;
-
-/// A field of a record type or an attribute of an entity type. Sorted by symbol within its owner.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub(crate) struct FieldRec {
-    pub(crate) name: u32,
-    pub(crate) schema_type: u32,
-    /// 1 if it must be there.
-    pub(crate) required: u32,
-}
-
-/// What the schema says of an entity type.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub(crate) struct DeclarationRec {
-    pub(crate) fields: Span,
-    /// Type of its tags, or none if it has none.
-    pub(crate) tags: u32,
-    /// Types its ancestors may have: a run of `type_lists`.
-    pub(crate) ancestor_types: Span,
-    /// 1 for an enumerated type: then its entities are the run `members` of `type_lists`.
-    pub(crate) enumerated: u32,
-    pub(crate) members: Span,
-}
-
-/// What the schema says of an action.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub(crate) struct ActionRec {
-    /// Types of its principals: a run of `type_lists`.
-    pub(crate) principals: Span,
-    /// Types of its resources: a run of `type_lists`.
-    pub(crate) resources: Span,
-    /// Type of its context, a record.
-    pub(crate) context: u32,
-}
-
-/// An attribute that a caller may supply for stored entities of a type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub(crate) struct CallerAttribute {
-    pub(crate) entity_type: u32,
-    pub(crate) attribute: u32,
 }
 
 /// Facts about the whole bundle. One record.
@@ -383,6 +382,17 @@ tables! {
     /// Types and entities that declarations and actions list.
     43 type_lists: u32,
     44 caller_attributes: CallerAttribute,
+    45 reads: ReadRec,
+    /// For each action key: kinds of principal keys that its rows have, a bit each.
+    46 action_kinds: u32,
+    47 groups: GroupRec,
+    48 group_reads: u32,
+    49 group_slots: Slot,
+    50 group_runs: Span,
+    51 class_pairs: ClassPairRec,
+    52 class_pair_slots: Slot,
+    /// Rows that pairs of classes hit.
+    53 class_rows: u32,
 }
 
 fn fill<T: FromBytes + IntoBytes>(table: &mut Vec<T>, bytes: &[u8]) -> bool {

@@ -11,26 +11,31 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
+use crate::guests::Guest;
 use crate::hash;
 use crate::ids::{NONE, PolicyIx};
 use crate::lookup;
 use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
-use crate::program::{ENTITY_STORED, Ip6, Span, TAG_IP4, TAG_IP6, Tables, Val};
+use crate::program::{Ip6, Span, TAG_IP4, TAG_IP6, Tables, Val};
+use crate::reads::Reads;
 use crate::values::Values;
 
 /// Memory of one caller, reused from decision to decision. One per thread.
 #[derive(Debug)]
 pub struct Scratch {
-    secret: u64,
+    pub(crate) secret: u64,
     /// Text of everything below.
     pub(crate) text: Vec<u8>,
     symbols: Vec<Span>,
     symbol_table: HashTable<u32>,
     pub(crate) guests: Vec<Guest>,
-    guest_table: HashTable<u32>,
+    pub(crate) guest_table: HashTable<u32>,
     pub(crate) vals: Vec<Val>,
     /// The most values that the request at hand may hold, those that policies build included.
     pub(crate) values_max: usize,
+    /// The most bytes that the strings of the request at hand may have, and how many of them are left.
+    pub(crate) text_max: usize,
+    pub(crate) text_left: usize,
     pub(crate) shapes: Vec<Span>,
     pub(crate) shape_keys: Vec<u32>,
     pub(crate) ip6: Vec<Ip6>,
@@ -48,6 +53,8 @@ pub struct Scratch {
     pub(crate) overrides: Vec<(u32, u32, Val)>,
     /// The evaluator's stack; also working memory while sets are built.
     pub(crate) stack: Vec<Val>,
+    /// What the paths that policies read hold, in the leg at hand.
+    pub(crate) reads: Reads,
     /// Working memory while records are built.
     pub(crate) pairs: Vec<(u32, Val)>,
     /// Keys of entities whose class the bundle does not hold.
@@ -61,36 +68,6 @@ pub struct Scratch {
     pub(crate) later_message: String,
 }
 
-/// An entity of the request that has no id in the bundle, or whose data came with the request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Guest {
-    /// Symbol of its type's name.
-    pub(crate) type_symbol: u32,
-    /// Its type in the bundle, or none.
-    pub(crate) entity_type: u32,
-    /// Its id, a run of the scratch's text.
-    id: Span,
-    /// Its data came with the request.
-    pub(crate) present: bool,
-    pub(crate) shape: u32,
-    pub(crate) attrs: u32,
-    pub(crate) tag_shape: u32,
-    pub(crate) tags: u32,
-    pub(crate) parents: Span,
-    /// Sorted, without itself; filled in by `ancestors`.
-    pub(crate) ancestors: Span,
-    pub(crate) closing: Closing,
-}
-
-/// How far the ancestors of a guest are put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closing {
-    Open,
-    /// Some descendant of it is waiting for it.
-    OnPath,
-    Done,
-}
-
 /// One leg's answer, by ranges of the scratch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LegSpan {
@@ -99,16 +76,6 @@ pub(crate) struct LegSpan {
     pub(crate) reason: Reason,
     pub(crate) policies: Span,
     pub(crate) errors: Span,
-}
-
-/// What is known of an entity: the bundle's record or a guest.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EntityData<'a> {
-    pub(crate) shape: u32,
-    pub(crate) attrs: u32,
-    pub(crate) tag_shape: u32,
-    pub(crate) tags: u32,
-    pub(crate) ancestors: &'a [u32],
 }
 
 /// A limit of the request was reached while it was taken in.
@@ -135,6 +102,8 @@ impl Scratch {
             guest_table: HashTable::new(),
             vals: Vec::new(),
             values_max: 0,
+            text_max: 0,
+            text_left: 0,
             shapes: Vec::new(),
             shape_keys: Vec::new(),
             ip6: Vec::new(),
@@ -145,6 +114,7 @@ impl Scratch {
             arrivals: Vec::new(),
             overrides: Vec::new(),
             stack: Vec::new(),
+            reads: Reads::default(),
             pairs: Vec::new(),
             keys: Vec::new(),
             policies: Vec::new(),
@@ -184,9 +154,45 @@ impl Scratch {
 
     /// The id of a string: the bundle's, or one of this request.
     pub(crate) fn symbol(&mut self, t: &Tables, text: &str) -> Result<u32, TooLarge> {
-        if let Some(symbol) = lookup::symbol(t, text.as_bytes()) {
-            return Ok(symbol);
+        self.text_taken(text.len())?;
+        self.counted_symbol(t, text)
+    }
+
+    /// The id of a string whose bytes have been counted.
+    #[inline]
+    pub(crate) fn counted_symbol(&mut self, t: &Tables, text: &str) -> Result<u32, TooLarge> {
+        match lookup::symbol(t, text.as_bytes()) {
+            Some(symbol) => Ok(symbol),
+            None => self.unknown_symbol(t, text),
         }
+    }
+
+    /// Counts the bytes of a string of the request, before anything is made of it.
+    #[inline]
+    pub(crate) fn text_taken(&mut self, bytes: usize) -> Result<(), TooLarge> {
+        match self.text_left.checked_sub(bytes) {
+            Some(left) => {
+                self.text_left = left;
+                Ok(())
+            }
+            None => Err(self.too_much_text()),
+        }
+    }
+
+    #[cold]
+    fn too_much_text(&mut self) -> TooLarge {
+        self.message.clear();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            self.message,
+            "the request holds more text than the bundle's request_text_bytes_max of {} bytes",
+            self.text_max
+        );
+        TooLarge
+    }
+
+    #[inline(never)]
+    fn unknown_symbol(&mut self, t: &Tables, text: &str) -> Result<u32, TooLarge> {
         if crate::faults::UNKNOWN_STRINGS_EQUAL.is_on() {
             return Ok(bundle_len(t.symbol_ends.len()));
         }
@@ -214,143 +220,6 @@ impl Scratch {
         match (symbol as usize).checked_sub(t.symbol_ends.len()) {
             None => lookup::symbol_text(t, symbol),
             Some(ix) => self.symbols.get(ix).map_or(&[], |span| span.of(&self.text)),
-        }
-    }
-
-    /// The id of an entity: the bundle's, or one of this request.
-    pub(crate) fn entity(
-        &mut self,
-        t: &Tables,
-        entity_type: &str,
-        id: &str,
-    ) -> Result<u32, TooLarge> {
-        let known_type = lookup::entity_type(t, entity_type.as_bytes());
-        if let Some(known) = known_type.and_then(|ty| lookup::entity(t, ty, id.as_bytes())) {
-            return Ok(known);
-        }
-        let type_symbol = match known_type.and_then(|ty| t.types.get(ty as usize)) {
-            Some(known) => known.name,
-            None => self.symbol(t, entity_type)?,
-        };
-        self.guest(t, type_symbol, known_type.unwrap_or(NONE), id)
-    }
-
-    /// The guest for an inline entity; one of its own also where the bundle knows the name.
-    pub(crate) fn arrival(&mut self, t: &Tables, entity: u32, id: &str) -> Result<u32, TooLarge> {
-        if entity as usize >= t.entities.len() {
-            return Ok(entity);
-        }
-        let Some(known) = t.entities.get(entity as usize) else { return Err(TooLarge) };
-        let type_symbol = t.types.get(known.entity_type as usize).map_or(NONE, |ty| ty.name);
-        let guest = self.guest(t, type_symbol, known.entity_type, id)?;
-        if !self.arrivals.iter().any(|(at, _)| *at == entity) {
-            self.arrivals.push((entity, guest));
-        }
-        Ok(guest)
-    }
-
-    fn guest(
-        &mut self,
-        t: &Tables,
-        type_symbol: u32,
-        entity_type: u32,
-        id: &str,
-    ) -> Result<u32, TooLarge> {
-        let base = bundle_len(t.entities.len());
-        let hash = hash::seeded(self.secret ^ u64::from(type_symbol), id.as_bytes());
-        let (guests, stored) = (&self.guests, &self.text);
-        let found = self.guest_table.find(hash, |ix| {
-            guests
-                .get(*ix as usize)
-                .is_some_and(|g| g.type_symbol == type_symbol && g.id.of(stored) == id.as_bytes())
-        });
-        if let Some(ix) = found {
-            return Ok(base + *ix);
-        }
-        let ix = position(self.guests.len())?;
-        let id = push_text(&mut self.text, id)?;
-        self.guests.push(Guest {
-            type_symbol,
-            entity_type,
-            id,
-            present: false,
-            shape: NONE,
-            attrs: 0,
-            tag_shape: NONE,
-            tags: 0,
-            parents: Span::EMPTY,
-            ancestors: Span::EMPTY,
-            closing: Closing::Open,
-        });
-        let (secret, guests, stored) = (self.secret, &self.guests, &self.text);
-        self.guest_table.insert_unique(hash, ix, |ix| {
-            guests
-                .get(*ix as usize)
-                .map_or(0, |g| hash::seeded(secret ^ u64::from(g.type_symbol), g.id.of(stored)))
-        });
-        Ok(base + ix)
-    }
-
-    /// What is known of an entity, if it exists for this request.
-    #[inline]
-    pub(crate) fn entity_data<'a>(&'a self, t: &'a Tables, entity: u32) -> Option<EntityData<'a>> {
-        if let Some(record) = t.entities.get(entity as usize) {
-            if record.flags & ENTITY_STORED != 0 {
-                return Some(EntityData {
-                    shape: record.shape,
-                    attrs: record.attrs,
-                    tag_shape: record.tag_shape,
-                    tags: record.tags,
-                    ancestors: record.ancestors.of(&t.ancestors),
-                });
-            }
-            if self.arrivals.is_empty() {
-                return None;
-            }
-            let (_, guest) = self.arrivals.iter().find(|(at, _)| *at == entity)?;
-            return self.guest_data(t, *guest);
-        }
-        self.guest_data(t, entity)
-    }
-
-    fn guest_data<'a>(&'a self, t: &Tables, entity: u32) -> Option<EntityData<'a>> {
-        let guest = self.guest_of(t, entity).filter(|guest| guest.present)?;
-        Some(EntityData {
-            shape: guest.shape,
-            attrs: guest.attrs,
-            tag_shape: guest.tag_shape,
-            tags: guest.tags,
-            ancestors: guest.ancestors.of(&self.ancestors),
-        })
-    }
-
-    pub(crate) fn guest_of(&self, t: &Tables, entity: u32) -> Option<&Guest> {
-        self.guests.get((entity as usize).checked_sub(t.entities.len())?)
-    }
-
-    pub(crate) fn guest_mut(&mut self, t: &Tables, entity: u32) -> Option<&mut Guest> {
-        self.guests.get_mut((entity as usize).checked_sub(t.entities.len())?)
-    }
-
-    /// The bundle's type of an entity, or none when the bundle does not name it.
-    #[inline]
-    pub(crate) fn entity_type(&self, t: &Tables, entity: u32) -> u32 {
-        match t.entities.get(entity as usize) {
-            Some(record) => record.entity_type,
-            None => self.guest_of(t, entity).map_or(NONE, |guest| guest.entity_type),
-        }
-    }
-
-    /// Type name and id of an entity, for messages.
-    pub(crate) fn entity_name<'a>(&'a self, t: &'a Tables, entity: u32) -> (&'a [u8], &'a [u8]) {
-        match t.entities.get(entity as usize) {
-            Some(record) => {
-                let name = t.types.get(record.entity_type as usize).map_or(NONE, |ty| ty.name);
-                (lookup::symbol_text(t, name), record.id.of(&t.entity_text))
-            }
-            None => self.guest_of(t, entity).map_or((&[], &[]), |guest| {
-                (self.symbol_text(t, guest.type_symbol), guest.id.of(&self.text))
-            }),
         }
     }
 
@@ -417,17 +286,29 @@ impl Scratch {
             self.pairs.truncate(mark);
             return Ok(None);
         }
+        let mut pairs = std::mem::take(&mut self.pairs);
+        let record = self.record_of(t, pairs.drain(mark..));
+        self.pairs = pairs;
+        record.map(Some)
+    }
+
+    /// Makes a record of pairs whose keys ascend.
+    pub(crate) fn record_of(
+        &mut self,
+        t: &Tables,
+        pairs: impl Iterator<Item = (u32, Val)>,
+    ) -> Result<Val, TooLarge> {
         let start = position(self.vals.len() + t.vals.len())?;
         let shape = position(self.shapes.len() + t.shapes.len())?;
-        let keys = Span { start: position(self.shape_keys.len())?, len: position(pairs.len())? };
-        for (key, val) in pairs.iter() {
-            self.shape_keys.push(*key);
-            self.vals.push(*val);
+        let keys = position(self.shape_keys.len())?;
+        for (key, val) in pairs {
+            self.shape_keys.push(key);
+            self.vals.push(val);
         }
-        self.shapes.push(keys);
-        self.pairs.truncate(mark);
+        let len = position(self.shape_keys.len())? - keys;
+        self.shapes.push(Span { start: keys, len });
         self.within_values_max()?;
-        Ok(Some(Val::record(shape, start)))
+        Ok(Val::record(shape, start))
     }
 
     /// Refuses what holds more values than the bundle allows, whoever built them: the request or a policy.
@@ -472,18 +353,18 @@ pub(crate) fn halves(bits: u128) -> (u64, u64) {
     ((bits >> 64) as u64, bits as u64)
 }
 
-fn push_text(text: &mut Vec<u8>, new: &str) -> Result<Span, TooLarge> {
+pub(crate) fn push_text(text: &mut Vec<u8>, new: &str) -> Result<Span, TooLarge> {
     let span = Span { start: position(text.len())?, len: position(new.len())? };
     text.extend_from_slice(new.as_bytes());
     Ok(span)
 }
 
 /// Sizes of tables; `verify` has checked that they fit.
-fn bundle_len(len: usize) -> u32 {
+pub(crate) fn bundle_len(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(NONE)
 }
 
-fn position(len: usize) -> Result<u32, TooLarge> {
+pub(crate) fn position(len: usize) -> Result<u32, TooLarge> {
     // Half of the range, so that a bundle's ids and a request's ids together never reach NONE.
     u32::try_from(len).ok().filter(|at| *at < NONE / 2).ok_or(TooLarge)
 }

@@ -98,7 +98,7 @@ pub(crate) fn inline(
         return Ok(());
     }
     for inline in entities {
-        let Ok(entity) = s.entity(t, inline.uid.entity_type, inline.uid.id) else {
+        let Ok(entity) = s.entity_again(t, inline.uid.entity_type, inline.uid.id) else {
             return Err(Refusal::Limit);
         };
         let owner = inline.uid;
@@ -199,6 +199,18 @@ fn declaration(t: &Tables, entity_type: u32) -> Option<&DeclarationRec> {
     t.declarations.get(record.declaration as usize)
 }
 
+/// Whether a value is of a type, and no more than that.
+#[inline]
+pub(crate) fn is_of(t: &Tables, s: &Scratch, val: Val, expected: u32) -> bool {
+    // The common case first: a type without parts.
+    match t.schema_types.get(expected as usize).map(|expected| expected.kind) {
+        Some(TYPE_BOOL) => val.tag == TAG_BOOL,
+        Some(TYPE_LONG) => val.tag == TAG_LONG,
+        Some(TYPE_STRING) => val.tag == TAG_STRING,
+        _ => fits(t, s, val, expected, &mut Path::default()).is_ok(),
+    }
+}
+
 /// Whether a value is of a type.
 fn fits(t: &Tables, s: &Scratch, val: Val, expected: u32, path: &mut Path) -> Result<(), Misfit> {
     let Some(schema_type) = t.schema_types.get(expected as usize) else {
@@ -243,14 +255,27 @@ fn fields_fit(
     let values = s.values(t);
     let keys = values.keys(record.aux);
     let vals = values.run(record.low(), u32::try_from(keys.len()).unwrap_or(0));
+    // Both are sorted by symbol: one pass, in which a required field that is passed over is missing.
+    let mut fields = fields.iter();
+    let mut missing = None;
     for (key, val) in keys.iter().zip(vals) {
-        let Some(field) = field(fields, *key) else {
-            return Err(Misfit::Unexpected { field: *key });
+        let field = loop {
+            match fields.next() {
+                Some(field) if field.name == *key => break field,
+                Some(field) if field.name < *key => {
+                    if field.required == 1 && missing.is_none() {
+                        missing = Some(field.name);
+                    }
+                }
+                _ => return Err(Misfit::Unexpected { field: *key }),
+            }
         };
         fits(t, s, *val, field.schema_type, path).inspect_err(|_| path.push(*key))?;
     }
-    match fields.iter().find(|field| field.required == 1 && !keys.contains(&field.name)) {
-        Some(missing) => Err(Misfit::Missing { field: missing.name }),
+    let missing =
+        missing.or_else(|| fields.find(|field| field.required == 1).map(|field| field.name));
+    match missing {
+        Some(field) => Err(Misfit::Missing { field }),
         None => Ok(()),
     }
 }

@@ -19,6 +19,17 @@ pub(crate) struct Values<'a> {
     pub(crate) ip6: &'a [Ip6],
 }
 
+/// Where a key stands among the keys of a shape.
+#[inline]
+pub(crate) fn position(keys: &[u32], key: u32) -> Option<usize> {
+    // Few keys: looking at all of them is cheaper than halving.
+    if keys.len() <= 12 {
+        keys.iter().position(|k| *k == key)
+    } else {
+        keys.binary_search(&key).ok()
+    }
+}
+
 impl<'a> Values<'a> {
     /// A run of values.
     #[inline]
@@ -53,12 +64,7 @@ impl<'a> Values<'a> {
     #[inline]
     pub(crate) fn field(self, shape: u32, start: u32, key: u32) -> Option<Val> {
         let keys = self.keys(shape);
-        // Few keys: looking at all of them is cheaper than halving.
-        let at = if keys.len() <= 12 {
-            keys.iter().position(|k| *k == key)?
-        } else {
-            keys.binary_search(&key).ok()?
-        };
+        let at = position(keys, key)?;
         self.run(start, u32::try_from(keys.len()).ok()?).get(at).copied()
     }
 

@@ -11,11 +11,12 @@ use crate::ids::NONE;
 use crate::limits::CHAIN_ACTORS_MAX;
 use crate::op;
 use crate::program::{
-    KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, Slot, Span, TAG_BOOL,
-    TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TAG_ENTITY, TAG_IP4, TAG_IP6, TAG_LONG, TAG_RECORD,
-    TAG_SET, TAG_STRING, TYPE_BOOL, TYPE_ENTITY, TYPE_EXTENSION, TYPE_LONG, TYPE_RECORD, TYPE_SET,
-    TYPE_STRING, Tables, Val,
+    GROUP_READ_HAS, KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, Slot, Span,
+    TAG_BOOL, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TAG_ENTITY, TAG_IP4, TAG_IP6, TAG_LONG,
+    TAG_RECORD, TAG_SET, TAG_STRING, TYPE_BOOL, TYPE_ENTITY, TYPE_EXTENSION, TYPE_LONG,
+    TYPE_RECORD, TYPE_SET, TYPE_STRING, Tables, Val, key_number,
 };
+use crate::reads::{PATH_MAX, READS_MAX, VARIABLES};
 use crate::values::Values;
 
 /// How deep values and types of a bundle may nest: comparing and validating recurse as deep, on stacks of 256 KiB.
@@ -33,6 +34,7 @@ pub(crate) fn tables(t: &Tables) -> Checked {
     names(t)?;
     vals(t)?;
     scopes(t)?;
+    reads(t)?;
     policies(t)
 }
 
@@ -92,6 +94,7 @@ fn symbols(t: &Tables) -> Checked {
     slots(&t.type_slots, t.types.len(), "type_slots")?;
     slots(&t.entity_slots, t.entities.len(), "entity_slots")?;
     slots(&t.row_slots, t.rows.len(), "row_slots")?;
+    slots(&t.class_pair_slots, t.class_pairs.len(), "class_pair_slots")?;
     slots(&t.cell_slots, t.cells.len(), "cell_slots")
 }
 
@@ -340,7 +343,7 @@ fn scopes(t: &Tables) -> Checked {
         for class in classes {
             demand(classes_left.take(*class), name, "classes overlap")?;
             let listed = inside(*class, &t.class_keys)
-                && class.of(&t.class_keys).iter().all(|key| below(*key, keys));
+                && class.of(&t.class_keys).iter().all(|key| below(key_number(*key), keys));
             demand(listed, name, "a class names a key that does not exist")?;
         }
         let listed =
@@ -349,6 +352,11 @@ fn scopes(t: &Tables) -> Checked {
     }
     let members = t.key_entities.iter().all(|entity| below(*entity, &t.entities));
     demand(members, "key_entities", "an entity does not exist")?;
+    demand(
+        t.action_kinds.len() == t.action_keys.len(),
+        "action_kinds",
+        "it does not say something of every action key",
+    )?;
     for row in &t.rows {
         let keys =
             below(row.action_key, &t.action_keys) && below(row.principal_key, &t.principal_keys);
@@ -357,14 +365,45 @@ fn scopes(t: &Tables) -> Checked {
     for cell in &t.cells {
         let known = below(cell.row, &t.rows) && below(cell.resource_key, &t.resource_keys);
         demand(
-            known && inside(cell.policies, &t.postings),
+            known && inside(cell.policies, &t.postings) && inside(cell.groups, &t.groups),
             "cells",
-            "a row, key or policy does not exist",
+            "a row, key, policy or group does not exist",
         )?;
     }
+    let pairs = t.class_pairs.iter().all(|pair| inside(pair.rows, &t.class_rows));
+    demand(pairs, "class_pairs", "a row does not exist")?;
+    demand(
+        t.class_rows.iter().all(|row| below(*row, &t.rows)),
+        "class_rows",
+        "a row does not exist",
+    )?;
+    groups(t)?;
     demand(
         t.postings.iter().all(|ix| below(*ix, &t.policies)),
         "postings",
+        "a policy does not exist",
+    )
+}
+
+fn groups(t: &Tables) -> Checked {
+    let mut slots_left = Budget::of(&t.group_slots);
+    for group in &t.groups {
+        let name = "groups";
+        demand(slots_left.take(group.slots), name, "their hash tables overlap")?;
+        let known = inside(group.reads, &t.group_reads)
+            && inside(group.slots, &t.group_slots)
+            && inside(group.policies, &t.postings);
+        demand(known, name, "a path, table or policy does not exist")?;
+        slots(group.slots.of(&t.group_slots), t.group_runs.len(), "group_slots")?;
+    }
+    let named = |read: &u32| {
+        let ix = read & !GROUP_READ_HAS;
+        below(ix, &t.reads) && u16::try_from(ix).is_ok()
+    };
+    demand(t.group_reads.iter().all(named), "group_reads", "a path does not exist")?;
+    demand(
+        t.group_runs.iter().all(|run| inside(*run, &t.postings)),
+        "group_runs",
         "a policy does not exist",
     )
 }
@@ -426,6 +465,23 @@ fn policies(t: &Tables) -> Checked {
     )
 }
 
+/// Reads stand on earlier ones, and not on many.
+fn reads(t: &Tables) -> Checked {
+    let mut depths: Vec<usize> = Vec::with_capacity(t.reads.len());
+    for read in &t.reads {
+        let depth = match depths.len() < usize::from(VARIABLES) {
+            true => (read.of == NONE && read.attribute == NONE).then_some(0),
+            false => depths
+                .get(read.of as usize)
+                .map(|depth| depth + 1)
+                .filter(|depth| *depth <= PATH_MAX && below(read.attribute, &t.symbol_ends)),
+        };
+        depths.push(depth.ok_or(LoadError::table("reads", "a path leads nowhere"))?);
+    }
+    let numbered = (usize::from(VARIABLES)..=READS_MAX).contains(&depths.len());
+    demand(numbered, "reads", "there are too few or too many")
+}
+
 fn condition(t: &Tables, ops: Span) -> Checked {
     for (at, instruction) in ops.of(&t.ops).iter().enumerate() {
         let c = instruction.c;
@@ -444,6 +500,18 @@ fn condition(t: &Tables, ops: Span) -> Checked {
             op::IS => none_or_below(c, &t.types),
             op::CALL => op::function(instruction.a).is_some(),
             op::FAIL => usize::from(instruction.a) < crate::eval::FAIL_KINDS.len(),
+            op::READ => below(instruction.b.into(), &t.reads),
+            code if op::is_test(code) => {
+                let names = match code {
+                    op::TEST_TRUE => true,
+                    op::TEST_HAS => below(c, &t.symbol_ends),
+                    op::TEST_IS => none_or_below(c, &t.types),
+                    op::TEST_LIKE => below(c, &t.patterns),
+                    code if op::reads_two(code) => below(c, &t.reads) && u16::try_from(c).is_ok(),
+                    _ => below(c, &t.vals),
+                };
+                names && instruction.a < 2 && below(instruction.b.into(), &t.reads)
+            }
             code => code <= op::FAIL,
         };
         demand(holds, "ops", "an instruction is unknown or refers to what does not exist")?;

@@ -11,21 +11,36 @@ use pdp_core::{
     Scratch, Source,
 };
 
+const EVERYTHING: CompileOptions =
+    CompileOptions { keep_source: false, ..CompileOptions::STANDARD };
+
+/// Ways of compiling: everything on, each optimisation off by itself, everything off.
+pub const VARIANTS: [(&str, CompileOptions); 5] = [
+    ("everything", EVERYTHING),
+    ("no lifting", CompileOptions { lift: false, ..EVERYTHING }),
+    ("no groups", CompileOptions { group: false, ..EVERYTHING }),
+    ("no sharing", CompileOptions { share: false, ..EVERYTHING }),
+    ("nothing", CompileOptions { lift: false, share: false, group: false, keep_source: false }),
+];
+
 /// A way of running the engine; the answers must not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode {
-    /// Tests are lifted from conditions into the scope.
-    pub lift: bool,
+    /// Which of [`VARIANTS`].
+    pub variant: usize,
     /// The index is replaced by all policies.
     pub all_policies: bool,
 }
 
 /// Every mode.
-pub const MODES: [Mode; 4] = [
-    Mode { lift: true, all_policies: false },
-    Mode { lift: true, all_policies: true },
-    Mode { lift: false, all_policies: false },
-    Mode { lift: false, all_policies: true },
+pub const MODES: [Mode; 7] = [
+    Mode { variant: 0, all_policies: false },
+    Mode { variant: 0, all_policies: true },
+    Mode { variant: 1, all_policies: false },
+    Mode { variant: 2, all_policies: false },
+    Mode { variant: 3, all_policies: false },
+    Mode { variant: 4, all_policies: false },
+    Mode { variant: 4, all_policies: true },
 ];
 
 /// What one request gave, in terms that engines share.
@@ -47,8 +62,8 @@ pub enum Came {
 /// A compiled policy set.
 #[derive(Debug)]
 pub struct Engine {
-    with_lift: Decider,
-    without_lift: Decider,
+    /// One a variant.
+    deciders: Vec<Decider>,
     /// What the strict validator says.
     pub validates: bool,
     scratch: Scratch,
@@ -56,19 +71,16 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles texts, with and without lifting, and loads both from their bytes.
+    /// Compiles texts in every variant, and loads all from their bytes.
     pub fn new(texts: &Loose<'_>) -> Result<Self, String> {
         let source = Source::loose(texts).map_err(|report| report.to_string())?;
-        let load = |lift| -> Result<Decider, String> {
-            let options = CompileOptions { lift, keep_source: false };
-            let bytes =
-                pdp_core::compile(&source, &options).map_err(|report| report.to_string())?;
+        let load = |(_, options): &(&str, CompileOptions)| -> Result<Decider, String> {
+            let bytes = pdp_core::compile(&source, options).map_err(|report| report.to_string())?;
             let bundle = Bundle::load(&bytes, &LoadLimits::STANDARD).map_err(|e| e.to_string())?;
             Ok(Decider::new(Arc::new(bundle)))
         };
         Ok(Self {
-            with_lift: load(true)?,
-            without_lift: load(false)?,
+            deciders: VARIANTS.iter().map(load).collect::<Result<_, _>>()?,
             validates: source.validates(),
             scratch: Scratch::new(),
             arena: Arena::new(),
@@ -84,7 +96,9 @@ impl Engine {
         validate_request: bool,
     ) -> Came {
         self.arena.reset();
-        let decider = if mode.lift { &self.with_lift } else { &self.without_lift };
+        let Some(decider) = self.deciders.get(mode.variant) else {
+            return Came::Refused(format!("there is no {mode:?}"));
+        };
         let bundle = decider.bundle().map(Arc::as_ref).filter(|_| by_schema);
         let limits = RequestLimits { request_bytes_max: usize::MAX, json_depth_max: 128 };
         let request = match json::read_request_as_cedar(request, bundle, &self.arena, &limits) {

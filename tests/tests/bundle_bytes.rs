@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use pdp_core::json::{Arena, read_request};
 use pdp_core::{
-    Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Reason, RequestLimits, Scratch,
-    Source,
+    Bundle, DecideOptions, Decider, LoadLimits, Reason, RequestLimits, Scratch, Source,
 };
 use pdp_tests::counting::{Counting, measure};
 use pdp_tests::desk::{self, Folder, MANIFEST, request};
+use pdp_tests::engine::VARIANTS;
 use pdp_tests::forge::{DIRECTORY_ENTRY_BYTES, ENTRY_BYTES, Forge, Table, reseal, u32_at};
 
 #[global_allocator]
@@ -237,6 +237,8 @@ const POLICIES: &str = r#"
 @id("p5") permit(principal, action == Action::"write", resource)
   when { if principal.level + 1 * 2 - 3 > -(1) then {a: context.n, b: {c: [context.n, 2]}} == {a: 1, b: {c: [1, 2]}} else resource.owner.box.at <= context.now.offset(duration("1h")) };
 @id("p6") permit(principal, action, resource in Folder::"f") when { principal has box.net && "a*b" like "a\*b*" && !resource.labels.isEmpty() };
+@id("p7") permit(principal, action == Action::"write", resource) when { principal has team && principal.team == Team::"red" && context.n == 1 };
+@id("p8") permit(principal, action == Action::"write", resource) when { principal has team && principal.team == Team::"blue" && (context.n == 2 || context.n == 3) };
 "#;
 
 const ENTITIES: &str = r#"[
@@ -260,7 +262,7 @@ fn rich() -> Vec<u8> {
         ("entities/e.json", ENTITIES),
     ]);
     let source = Source::folder(folder.path()).unwrap();
-    pdp_core::compile(&source, &CompileOptions { lift: true, keep_source: false }).unwrap()
+    pdp_core::compile(&source, &VARIANTS[0].1).unwrap()
 }
 
 /// Requests that between them look at every policy and at what a caller may bring.

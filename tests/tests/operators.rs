@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use pdp_core::{CompileOptions, DecideOptions, Effect, ErrorKind, Loose, Notation, Source};
 use pdp_tests::desk::{self, Desk};
-use pdp_tests::engine::MODES;
+use pdp_tests::engine::{MODES, VARIANTS};
 use pdp_tests::{Oracle, Outcome, Request, Uid, Verdict, World, oracle};
 use serde_json::Value as Json;
 use toml::Value;
@@ -210,8 +210,7 @@ impl Row {
         };
         let mut wrong = Vec::new();
         for mode in MODES {
-            let [lifted, plain] = &mut desks;
-            let desk = if mode.lift { lifted } else { plain };
+            let desk = &mut desks[mode.variant];
             let options =
                 DecideOptions { all_policies: mode.all_policies, ..DecideOptions::STANDARD };
             let answer = match desk.try_ask(&request, &options) {
@@ -267,16 +266,15 @@ impl Place {
     }
 }
 
-/// With tests lifted into the scope, and without.
-fn desks(policies: &str, entities: &str) -> Result<[Desk; 2], String> {
+/// One for each way of compiling.
+fn desks(policies: &str, entities: &str) -> Result<Vec<Desk>, String> {
     let texts = Loose { policies: Notation::Cedar(policies), schema: None, entities, links: None };
     let source = Source::loose(&texts).map_err(|report| report.to_string())?;
-    let load = |lift| -> Result<Desk, String> {
-        let options = CompileOptions { lift, keep_source: false };
-        let bytes = pdp_core::compile(&source, &options).map_err(|report| report.to_string())?;
+    let load = |(_, options): &(&str, CompileOptions)| -> Result<Desk, String> {
+        let bytes = pdp_core::compile(&source, options).map_err(|report| report.to_string())?;
         Ok(Desk::bytes(&bytes))
     };
-    Ok([load(true)?, load(false)?])
+    VARIANTS.iter().map(load).collect()
 }
 
 fn kind_named(name: &str) -> ErrorKind {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use pdp_core::{
     Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Scratch, Source, run_cases,
 };
+use pdp_tests::engine::VARIANTS;
 
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
@@ -30,8 +31,8 @@ fn every_case_of_every_bundle_holds_in_every_mode() {
     for folder in folders() {
         let source = Source::folder(&folder)
             .unwrap_or_else(|report| panic!("{}:\n{report}", folder.display()));
-        for lift in [true, false] {
-            let options = CompileOptions { lift, keep_source: true };
+        for (variant, options) in VARIANTS {
+            let options = CompileOptions { keep_source: true, ..options };
             let bytes = pdp_core::compile(&source, &options).unwrap();
             let decider =
                 Decider::new(Arc::new(Bundle::load(&bytes, &LoadLimits::STANDARD).unwrap()));
@@ -50,7 +51,7 @@ fn every_case_of_every_bundle_holds_in_every_mode() {
                         )
                     })
                     .collect();
-                let mode = format!("lift {lift}, all policies {all_policies}");
+                let mode = format!("{variant}, all policies {all_policies}");
                 assert!(failed.is_empty(), "{}: {mode}\n{}", folder.display(), failed.join("\n"));
             }
         }

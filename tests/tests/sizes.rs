@@ -116,7 +116,7 @@ fn too_many_candidates_deny_even_if_the_first_would_permit() {
     let policies: Vec<String> = (0..2_000)
         .map(|at| {
             format!(
-                "@id(\"p{at}\") permit(principal, action, resource) when {{ {at} == context.n }};"
+                "@id(\"p{at}\") permit(principal, action, resource) when {{ {at} == context.n + 0 }};"
             )
         })
         .collect();

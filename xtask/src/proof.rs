@@ -2,9 +2,9 @@
 //!
 //! Both run a program of package `pdp-tests`, always by itself, so that its feature `faults` stays out of other builds.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::step::Step;
+use crate::step::{Step, release_folder};
 use crate::usage;
 
 /// Public test data of a folder or archive.
@@ -16,19 +16,12 @@ pub(crate) fn conformance(args: &[&str]) -> Result<(), String> {
     })?;
     // The same cases through the tool itself, which answers a line a case.
     Step::cargo(["build", "--locked", "--release", "--package", "pdp-cli"]).run()?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    program("conformance").args([path, target.join("release/pdp")]).run()
+    program("conformance").args([path, release_folder().join("pdp")]).run()
 }
 
 /// Generated worlds; what the program does not know it refuses itself.
 pub(crate) fn differential(args: &[&str]) -> Result<(), String> {
-    differential_step().args(args.iter().copied()).run()
-}
-
-/// The differential program, without its arguments.
-pub(crate) fn differential_step() -> Step {
-    program("differential")
+    program("differential").args(args.iter().copied()).run()
 }
 
 fn program(name: &str) -> Step {

@@ -28,6 +28,12 @@ impl Step {
         }
     }
 
+    /// Runs a program that the release build made.
+    pub(crate) fn built(name: &str) -> Self {
+        let program = release_folder().join(name).into_os_string();
+        Self { program, args: Vec::new(), remedy: "" }
+    }
+
     /// Adds arguments.
     pub(crate) fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
@@ -131,6 +137,13 @@ impl std::fmt::Display for Step {
         write!(f, "{}", program.display())?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", arg.display()))
     }
+}
+
+/// Where release builds are put, from the workspace's root on.
+pub(crate) fn release_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| "target".into(), PathBuf::from)
+        .join("release")
 }
 
 /// The workspace's root.

@@ -205,8 +205,10 @@ impl Builder {
         let text = |symbol: u32| crate::lookup::symbol_text(t, symbol);
         let symbols = slots((0u32..).take(t.symbol_ends.len()).map(|ix| hash::bytes(text(ix))));
         let types = slots(t.types.iter().map(|ty| hash::bytes(text(ty.name))));
-        let entities =
-            slots(t.entities.iter().map(|e| hash::uid(e.entity_type, e.id.of(&t.entity_text))));
+        let entities = slots(t.entities.iter().map(|e| {
+            let ty = t.types.get(e.entity_type as usize).map_or(NONE, |ty| ty.name);
+            hash::uid(text(ty), e.id.of(&t.entity_text))
+        }));
         self.tables.symbol_slots = symbols;
         self.tables.type_slots = types;
         self.tables.entity_slots = entities;

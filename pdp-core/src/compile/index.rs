@@ -5,14 +5,20 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::build::{Builder, slots};
+use super::groups;
+use super::guards::Guard;
 use crate::candidates::Dimension;
 use crate::faults;
 use crate::hash;
 use crate::ids::{TooMany, next_id};
 use crate::program::{
-    CellRec, InKey, KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, RowRec, Span,
+    CellRec, ClassPairRec, InKey, KEY_ANY, KEY_BITS, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN,
+    KeyRec, RowRec, Span, Tables, class_key, key_number,
 };
 use crate::source::tree::Constraint;
+
+/// Principal keys of all classes, times action classes, up to which their rows are worked out: about a second of it.
+const PAIR_KEYS_MAX: usize = 1 << 24;
 
 /// The keys of all three dimensions.
 #[derive(Debug, Default)]
@@ -76,7 +82,13 @@ impl KeySet {
 }
 
 /// Adds classes and the tables that lead from keys to policies.
-pub(super) fn build(builder: &mut Builder, keys: Keys) -> Result<(), TooMany> {
+///
+/// `guards` are those of each policy, in bundle order.
+pub(super) fn build(
+    builder: &mut Builder,
+    keys: Keys,
+    guards: &[Vec<Guard>],
+) -> Result<(), TooMany> {
     let Keys { principal, action, resource } = keys;
     for (dimension, set) in [
         (Dimension::Principal, principal),
@@ -91,7 +103,7 @@ pub(super) fn build(builder: &mut Builder, keys: Keys) -> Result<(), TooMany> {
             Dimension::Resource => t.resource_keys = set.records,
         }
     }
-    postings(builder)
+    postings(builder, guards)
 }
 
 /// The classes of one dimension: for every entity and type that the bundle names, the keys it hits.
@@ -117,7 +129,7 @@ fn classes(builder: &mut Builder, dimension: Dimension, records: &[KeyRec]) -> R
             }
         }
     }
-    let mut set = ClassSet::default();
+    let mut set = ClassSet { keys: records, ..ClassSet::default() };
     set.class(builder, any.clone())?;
     let none = Vec::new();
     for ty in 0..builder.tables.types.len() {
@@ -181,12 +193,13 @@ fn classes(builder: &mut Builder, dimension: Dimension, records: &[KeyRec]) -> R
 
 /// Distinct classes of one dimension; the first is that of an entity nothing is known of.
 #[derive(Default)]
-struct ClassSet {
+struct ClassSet<'k> {
+    keys: &'k [KeyRec],
     spans: Vec<Span>,
     known: HashMap<Vec<u32>, u32>,
 }
 
-impl ClassSet {
+impl ClassSet<'_> {
     fn class(&mut self, builder: &mut Builder, mut keys: Vec<u32>) -> Result<u32, TooMany> {
         keys.sort_unstable();
         keys.dedup();
@@ -195,7 +208,13 @@ impl ClassSet {
         }
         let table = &mut builder.tables.class_keys;
         let span = Span { start: next_id(table.len())?, len: next_id(keys.len())? };
-        table.extend_from_slice(&keys);
+        for key in &keys {
+            let kind = self.keys.get(*key as usize).map_or(0, |record| record.kind);
+            if *key >> KEY_BITS != 0 {
+                return Err(TooMany);
+            }
+            table.push(class_key(kind, *key));
+        }
         let class = next_id(self.spans.len())?;
         self.spans.push(span);
         self.known.insert(keys, class);
@@ -204,30 +223,79 @@ impl ClassSet {
 }
 
 /// Rows, cells and postings: policies grouped by their three keys.
-fn postings(builder: &mut Builder) -> Result<(), TooMany> {
+fn postings(builder: &mut Builder, guards: &[Vec<Guard>]) -> Result<(), TooMany> {
     let t = &mut builder.tables;
-    let mut order: Vec<u32> = (0u32..).take(t.policies.len()).collect();
-    let keys = |ix: &u32| {
-        let policy = t.policies.get(*ix as usize);
-        policy.map_or((0, 0, 0), |p| (p.action_key, p.principal_key, p.resource_key))
-    };
-    // Stable: the policies of a cell keep their order.
-    order.sort_by_key(keys);
-    let keyed: Vec<((u32, u32, u32), u32)> = order.iter().map(|ix| (keys(ix), *ix)).collect();
-    for row in keyed.chunk_by(|(a, _), (b, _)| (a.0, a.1) == (b.0, b.1)) {
-        let Some(((action_key, principal_key, _), _)) = row.first().copied() else { continue };
+    let mut keyed: Vec<([u32; 3], u32)> = (0u32..)
+        .zip(&t.policies)
+        .map(|(ix, p)| ([p.action_key, p.principal_key, p.resource_key], ix))
+        .collect();
+    // The policies of a cell stay in the order of the bundle.
+    keyed.sort_unstable();
+    t.action_kinds = vec![0; t.action_keys.len()];
+    for row in keyed.chunk_by(|([a, p, _], _), ([b, q, _], _)| (a, p) == (b, q)) {
+        let Some(([action_key, principal_key, _], _)) = row.first().copied() else { continue };
         let row_ix = next_id(t.rows.len())?;
         let first_cell = next_id(t.cells.len())?;
-        for cell in row.chunk_by(|(a, _), (b, _)| a.2 == b.2) {
-            let Some(((_, _, resource_key), _)) = cell.first().copied() else { continue };
-            let policies = Span { start: next_id(t.postings.len())?, len: next_id(cell.len())? };
-            t.postings.extend(cell.iter().map(|(_, ix)| *ix));
-            t.cells.push(CellRec { row: row_ix, resource_key, policies });
+        let mut kinds = 0;
+        for cell in row.chunk_by(|([_, _, a], _), ([_, _, b], _)| a == b) {
+            let Some(([_, _, resource_key], _)) = cell.first().copied() else { continue };
+            kinds |= mask(&t.resource_keys, resource_key);
+            let policies: Vec<u32> = cell.iter().map(|(_, ix)| *ix).collect();
+            let (policies, groups) = groups::build(t, &policies, guards)?;
+            t.cells.push(CellRec { row: row_ix, resource_key, policies, groups });
+        }
+        if faults::KIND_NOT_MARKED.is_on() {
+            kinds &= !(1 << KEY_EQ);
         }
         let cells = Span { start: first_cell, len: next_id(t.cells.len())? - first_cell };
-        t.rows.push(RowRec { action_key, principal_key, cells });
+        t.rows.push(RowRec { action_key, principal_key, cells, kinds });
+        let kind = mask(&t.principal_keys, principal_key);
+        if let Some(kinds) = t.action_kinds.get_mut(action_key as usize) {
+            *kinds |= kind;
+        }
     }
+    class_pairs(t)?;
     t.row_slots = slots(t.rows.iter().map(|row| hash::pair(row.action_key, row.principal_key)));
     t.cell_slots = slots(t.cells.iter().map(|cell| hash::pair(cell.row, cell.resource_key)));
+    Ok(())
+}
+
+/// The bit of a key's kind in a mask of kinds.
+fn mask(keys: &[KeyRec], key: u32) -> u32 {
+    keys.get(key as usize).map_or(0, |record| 1 << record.kind)
+}
+
+/// Works out the rows of all pairs of classes, unless that would be too much.
+fn class_pairs(t: &mut Tables) -> Result<(), TooMany> {
+    let keys: usize = t.principal_classes.iter().map(|class| class.len as usize).sum();
+    if keys.saturating_mul(t.action_classes.len()) > PAIR_KEYS_MAX {
+        return Ok(());
+    }
+    let mut rows: HashMap<(u32, u32), u32> = HashMap::new();
+    for (ix, row) in (0u32..).zip(&t.rows) {
+        rows.insert((row.action_key, row.principal_key), ix);
+    }
+    for (action_class, actions) in (0u32..).zip(&t.action_classes) {
+        let actions = actions.of(&t.class_keys);
+        for (principal_class, principals) in (0u32..).zip(&t.principal_classes) {
+            let start = next_id(t.class_rows.len())?;
+            for action in actions {
+                for principal in principals.of(&t.class_keys) {
+                    let keys = (key_number(*action), key_number(*principal));
+                    t.class_rows.extend(rows.get(&keys));
+                }
+            }
+            if faults::PAIR_WITHOUT_LAST_ROW.is_on() && t.class_rows.len() > start as usize + 1 {
+                t.class_rows.pop();
+            }
+            let len = next_id(t.class_rows.len())? - start;
+            if len > 0 {
+                let rows = Span { start, len };
+                t.class_pairs.push(ClassPairRec { action_class, principal_class, rows });
+            }
+        }
+    }
+    t.class_pair_slots =
+        slots(t.class_pairs.iter().map(|pair| hash::pair(pair.action_class, pair.principal_class)));
     Ok(())
 }

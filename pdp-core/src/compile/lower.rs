@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use super::Failure;
 use super::build::Builder;
+use super::fuse;
+use super::paths::Paths;
 use crate::eval::FAIL_KINDS;
 use crate::ext::{Datetime, Decimal, Duration, IpNet};
 use crate::faults;
@@ -38,10 +40,12 @@ pub(super) struct Mark {
 /// Lowers the conjuncts `kept` of a policy's condition.
 pub(super) fn condition(
     builder: &mut Builder,
+    paths: &Paths,
     policy: &PolicyTree,
     kept: &[Ix],
+    fuse: bool,
 ) -> Result<Condition, Failure> {
-    let mut lower = Lower { builder, exprs: &policy.condition, ops: Vec::new() };
+    let mut lower = Lower { builder, paths, exprs: &policy.condition, ops: Vec::new() };
     let mut marks = Vec::new();
     for clause in kept {
         // A conjunct that is written out as true asks nothing.
@@ -49,6 +53,15 @@ pub(super) fn condition(
             continue;
         }
         let start = lower.at()?;
+        let test = match fuse {
+            true => fuse::test(lower.builder, paths, &policy.condition, *clause)?,
+            false => None,
+        };
+        if let Some(test) = test {
+            lower.ops.push(test);
+            marks.push(Mark { clause: *clause, start, end: lower.at()?, middle: None });
+            continue;
+        }
         let middle = lower.clause(*clause)?;
         let end = lower.at()?;
         lower.push(op::REQUIRE, 0, 0, 0);
@@ -141,8 +154,17 @@ fn construct(builder: &mut Builder, function: &str, text: &str) -> Result<Option
 
 struct Lower<'a> {
     builder: &'a mut Builder,
+    paths: &'a Paths,
     exprs: &'a Exprs,
     ops: Vec<Op>,
+}
+
+/// Where a chain of first operands begins.
+enum Bottom {
+    Constant(Val),
+    /// It is there already.
+    Emitted,
+    Open,
 }
 
 impl Lower<'_> {
@@ -173,24 +195,31 @@ impl Lower<'_> {
     fn expr(&mut self, ix: Ix) -> Result<(), Failure> {
         let mut chain = Vec::new();
         let mut at = ix;
-        let constant = loop {
+        let bottom = loop {
             if let Some(val) = fold(self.builder, self.exprs, at)? {
-                break Some(val);
+                break Bottom::Constant(val);
+            }
+            if let Node::Attr(..) = self.exprs.node(at)
+                && let Some(read) = self.paths.read(self.exprs, at)
+            {
+                self.push(op::READ, 0, read, 0);
+                break Bottom::Emitted;
             }
             match first_operand(self.exprs.node(at)) {
                 Some(first) => {
                     chain.push(at);
                     at = first;
                 }
-                None => break None,
+                None => break Bottom::Open,
             }
         };
-        match constant {
-            Some(val) => {
+        match bottom {
+            Bottom::Constant(val) => {
                 let at = self.builder.constant(val)?;
                 self.push(op::CONST, 0, 0, at);
             }
-            None => self.bottom(at)?,
+            Bottom::Emitted => {}
+            Bottom::Open => self.bottom(at)?,
         }
         for parent in chain.into_iter().rev() {
             self.parent(parent)?;
@@ -226,7 +255,7 @@ impl Lower<'_> {
                 }
             }
             Node::Like(_, pieces) => {
-                let pattern = self.pattern(pieces)?;
+                let pattern = pattern(self.builder, pieces)?;
                 self.push(op::LIKE, 0, 0, pattern);
             }
             Node::Is(_, ty) => {
@@ -300,20 +329,6 @@ impl Lower<'_> {
         }
     }
 
-    fn pattern(&mut self, pieces: &[String]) -> Result<u32, TooMany> {
-        let t = &mut self.builder.tables;
-        let span = Span { start: next_id(t.pieces.len())?, len: next_id(pieces.len())? };
-        for piece in pieces {
-            let start = next_id(t.pattern_text.len())?;
-            t.pattern_text.extend_from_slice(piece.as_bytes());
-            next_id(t.pattern_text.len())?;
-            t.pieces.push(Span { start, len: next_id(piece.len())? });
-        }
-        let pattern = next_id(t.patterns.len())?;
-        t.patterns.push(PatternRec { pieces: span });
-        Ok(pattern)
-    }
-
     fn push(&mut self, code: u8, a: u8, b: u16, c: u32) {
         self.ops.push(Op { code, a, b, c });
     }
@@ -341,6 +356,21 @@ impl Lower<'_> {
         }
         Ok(())
     }
+}
+
+/// A `like` pattern, given by its pieces between wildcards.
+pub(super) fn pattern(builder: &mut Builder, pieces: &[String]) -> Result<u32, TooMany> {
+    let t = &mut builder.tables;
+    let span = Span { start: next_id(t.pieces.len())?, len: next_id(pieces.len())? };
+    for piece in pieces {
+        let start = next_id(t.pattern_text.len())?;
+        t.pattern_text.extend_from_slice(piece.as_bytes());
+        next_id(t.pattern_text.len())?;
+        t.pieces.push(Span { start, len: next_id(piece.len())? });
+    }
+    let pattern = next_id(t.patterns.len())?;
+    t.patterns.push(PatternRec { pieces: span });
+    Ok(pattern)
 }
 
 fn first_operand(node: &Node) -> Option<Ix> {

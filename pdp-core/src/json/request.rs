@@ -149,8 +149,7 @@ fn context<'a>(
         return value::plain_record(pairs, arena);
     };
     let tables = bundle.tables();
-    let schema_type = lookup::entity_type(tables, action.entity_type.as_bytes())
-        .and_then(|ty| lookup::entity(tables, ty, action.id.as_bytes()))
+    let schema_type = lookup::entity(tables, action.entity_type.as_bytes(), action.id.as_bytes())
         .and_then(|action| context_type(tables, action))
         .and_then(|context| tables.schema_types.get(context as usize))
         .filter(|node| node.kind == TYPE_RECORD);

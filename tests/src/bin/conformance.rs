@@ -1,6 +1,7 @@
 //! `conformance DIR [PDP]`: runs the public Cedar test data found there, also through `pdp answer` if the tool's path is
 //! given, and prints what differs.
 
+use pdp_tests::engine::MODES;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,7 +19,8 @@ fn main() -> ExitCode {
             let through = if pdp.is_some() { " and twice through `pdp answer`" } else { "" };
             for (name, cases, requests) in &summary.suites {
                 println!(
-                    "conformance: {name}: {cases} cases, {requests} requests, each in 4 modes{through}"
+                    "conformance: {name}: {cases} cases, {requests} requests, each in {} modes{through}",
+                    MODES.len()
                 );
             }
             for failure in summary.failures.iter().take(50) {

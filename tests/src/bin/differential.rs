@@ -1,5 +1,6 @@
 //! `differential [--cases N] [--seed S] [--world I]`: compares engine and Cedar on generated worlds.
 
+use pdp_tests::engine::MODES;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -56,8 +57,9 @@ fn campaign(cases: u64, seed: u64) -> ExitCode {
     }
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "differential: {} cases, each in 4 modes, seed {seed}, {seconds:.0} s: {} mismatches, {} features too rare",
+        "differential: {} cases, each in {} modes, seed {seed}, {seconds:.0} s: {} mismatches, {} features too rare",
         report.coverage.cases(),
+        MODES.len(),
         report.mismatches,
         rare.len()
     );

@@ -34,13 +34,15 @@ pub(super) fn write(rng: &mut Rng, scene: Scene<'_>) -> Vec<String> {
     };
     let test_first = writer.rng.percent(70);
     let swapped = writer.rng.percent(15);
-    constants(&mut writer, &path)
+    let constants = constants(&mut writer, &path);
+    constants
         .iter()
         .map(|constant| {
+            let other = writer.rng.pick(&constants);
             let test = match writer.rng.below(24) {
                 0 => format!("{} != {constant}", path.text),
-                1 => format!("[{constant}].contains({})", path.text),
-                2 => format!("({} == {constant} || {constant} == {})", path.text, path.text),
+                1 => format!("[{constant}, {other}].contains({})", path.text),
+                2 => format!("({} == {constant} || {other} == {})", path.text, path.text),
                 _ if swapped => format!("{constant} == {}", path.text),
                 _ => format!("{} == {constant}", path.text),
             };
