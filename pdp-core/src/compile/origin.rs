@@ -4,8 +4,8 @@ use super::lift::Scope;
 use super::lower::{Condition, Mark};
 use crate::op;
 use crate::origin::{Clause, File, Origin, Origins};
-use crate::source::Source;
 use crate::source::tree::{Constraint, Exprs, Ix, Node, PolicyTree};
+use crate::source::{Source, TextFile};
 
 /// The entry of one policy.
 pub(super) fn of(
@@ -14,15 +14,15 @@ pub(super) fn of(
     condition: &Condition,
     source: &Source,
 ) -> Origin {
-    let text = source.files.get(policy.place.file).map_or("", |file| &file.text);
+    let file = source.files.get(policy.place.file);
     Origin {
         file: policy.place.file,
         start: policy.place.start,
         end: policy.place.end,
-        line: line(text, policy.place.start),
+        line: line(file, policy.place.start),
         found: found(scope),
         reads: reads(&policy.condition),
-        clauses: condition.marks.iter().map(|mark| clause(policy, mark, text)).collect(),
+        clauses: condition.marks.iter().map(|mark| clause(policy, mark, file)).collect(),
     }
 }
 
@@ -37,12 +37,13 @@ pub(super) fn section(source: &Source, policies: Vec<Origin>) -> Vec<u8> {
     serde_json::to_vec(&Origins { files, policies }).unwrap_or_default()
 }
 
-fn clause(policy: &PolicyTree, mark: &Mark, text: &str) -> Clause {
+fn clause(policy: &PolicyTree, mark: &Mark, file: Option<&TextFile>) -> Clause {
     let (negated, inner) = match policy.condition.node(mark.clause) {
         Node::Unary(op::NOT, inner) => (true, *inner),
         _ => (false, mark.clause),
     };
     let span = policy.condition.span(mark.clause).or_else(|| policy.condition.span(inner));
+    let text = file.map_or("", |file| &file.text);
     let written = span.and_then(|(start, end)| text.get(start as usize..end as usize));
     Clause {
         start: mark.start,
@@ -50,7 +51,7 @@ fn clause(policy: &PolicyTree, mark: &Mark, text: &str) -> Clause {
         middle: mark.middle,
         operator: operator(&policy.condition, inner).map(str::to_owned),
         text: written.unwrap_or("").split_whitespace().collect::<Vec<_>>().join(" "),
-        line: span.filter(|_| written.is_some()).map_or(0, |(start, _)| line(text, start as usize)),
+        line: span.filter(|_| written.is_some()).map_or(0, |(start, _)| line(file, start as usize)),
         negated,
     }
 }
@@ -99,17 +100,25 @@ fn found(scope: &Scope) -> String {
 
 /// What a condition reads of the request and the store, as paths.
 fn reads(exprs: &Exprs) -> Vec<String> {
-    let mut paths: Vec<String> = (0..exprs.len()).filter_map(|ix| path(exprs, ix)).collect();
+    // `context.input` is read on the way to `context.input.amount`: only the longest are named.
+    let mut on_the_way = vec![false; exprs.len() as usize];
+    for ix in 0..exprs.len() {
+        if let Node::Attr(of, _) | Node::Has(of, _) = exprs.node(ix)
+            && let Some(mark) = on_the_way.get_mut(*of as usize)
+        {
+            *mark = true;
+        }
+    }
+    let ends = (0..exprs.len()).zip(on_the_way).filter(|(_, on_the_way)| !on_the_way);
+    let mut paths: Vec<String> = ends.filter_map(|(ix, _)| path(exprs, ix)).collect();
     paths.sort();
     paths.dedup();
-    // `context.input` is read on the way to `context.input.amount`.
-    let longer = paths.clone();
-    paths.retain(|path| {
-        !longer.iter().any(|other| {
-            other.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.'))
-        })
-    });
-    paths
+    let kept = |path: &String| {
+        let longer = format!("{path}.");
+        let from = paths.partition_point(|other| *other < longer);
+        !paths.get(from).is_some_and(|other| other.starts_with(&longer))
+    };
+    paths.iter().filter(|path| kept(path)).cloned().collect()
 }
 
 fn path(exprs: &Exprs, ix: Ix) -> Option<String> {
@@ -136,7 +145,6 @@ fn path(exprs: &Exprs, ix: Ix) -> Option<String> {
     }
 }
 
-fn line(text: &str, at: usize) -> u32 {
-    let before = text.as_bytes().get(..at).unwrap_or_default();
-    u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).unwrap_or(0)
+fn line(file: Option<&TextFile>, at: usize) -> u32 {
+    file.map_or(0, |file| u32::try_from(file.line(at)).unwrap_or(0))
 }

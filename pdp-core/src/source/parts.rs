@@ -1,0 +1,103 @@
+//! Cuts a policy text between its policies, so that its parts can be parsed apart.
+//!
+//! A policy ends with the only `;` of it that stands neither in a string nor in a comment. Strings and comments are
+//! told as Cedar's lexer tells them; where the two could differ the lexer sees an error, the part does not parse, and
+//! the caller reads the text as a whole.
+
+use super::nesting::end_of_string;
+
+/// Bytes of a part, at least: large enough that starting a parser does not show, small enough that what Cedar makes of
+/// one part does not either.
+const PART_BYTES: usize = 1 << 16;
+
+/// A part of a policy text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part<'t> {
+    pub(super) text: &'t str,
+    /// Where it begins in the whole.
+    pub(super) start: usize,
+    /// How many policies stand before it.
+    pub(super) first: usize,
+    /// How many policies end in it, if they were counted.
+    pub(super) policies: Option<usize>,
+}
+
+/// The parts of a text; one after the other they are the text.
+pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
+    cut(text, PART_BYTES)
+}
+
+fn cut(text: &str, part_bytes: usize) -> Vec<Part<'_>> {
+    let bytes = text.as_bytes();
+    let mut parts = Vec::new();
+    let part = |start: usize, end: usize, first, policies| {
+        let text = text.get(start..end)?;
+        Some(Part { text, start, first, policies: Some(policies) })
+    };
+    let (mut start, mut first, mut policies, mut at) = (0, 0, 0, 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = end_of_string(bytes, at),
+            b'/' if bytes.get(at + 1) == Some(&b'/') => at = end_of_comment(bytes, at),
+            b';' => {
+                policies += 1;
+                let end = at + 1;
+                // What follows the last policy, white space as a rule, stays with it.
+                if end - start >= part_bytes && bytes.len() - end >= part_bytes {
+                    parts.extend(part(start, end, first, policies));
+                    (start, first, policies) = (end, first + policies, 0);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    parts.extend(part(start, text.len(), first, policies));
+    parts
+}
+
+/// Where the comment that begins at `start` ends: its line break.
+fn end_of_comment(bytes: &[u8], start: usize) -> usize {
+    let rest = bytes.iter().skip(start);
+    rest.clone()
+        .position(|byte| matches!(byte, b'\n' | b'\r'))
+        .map_or(bytes.len(), |len| start + len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: &[(&str, usize, usize)]) {
+        let found = cut(text, 1);
+        let plain: Vec<_> =
+            found.iter().map(|part| (part.text, part.first, part.policies.unwrap())).collect();
+        assert_eq!(plain, expect);
+        let mut end = 0;
+        for part in found {
+            assert_eq!(part.start, end, "{text}");
+            end += part.text.len();
+        }
+        assert_eq!(end, text.len(), "{text}");
+    }
+
+    #[test]
+    fn texts_are_cut_behind_policies_only() {
+        check("", &[("", 0, 0)]);
+        check("a", &[("a", 0, 0)]);
+        check("a;", &[("a;", 0, 1)]);
+        check("a;b;c; ", &[("a;", 0, 1), ("b;", 1, 1), ("c;", 2, 1), (" ", 3, 0)]);
+        check("\";\\\";\";b;", &[("\";\\\";\";", 0, 1), ("b;", 1, 1)]);
+        check("a;// ;\nb;// ;\r;", &[("a;", 0, 1), ("// ;\nb;", 1, 1), ("// ;\r;", 2, 1)]);
+        check("a / b; \";", &[("a / b;", 0, 1), (" \";", 1, 0)]);
+        check("ä;\"ö\\", &[("ä;", 0, 1), ("\"ö\\", 1, 0)]);
+    }
+
+    #[test]
+    fn parts_are_as_long_as_asked() {
+        let text = "abc;".repeat(10);
+        let found: Vec<usize> = cut(&text, 10).iter().map(|part| part.policies.unwrap()).collect();
+        assert_eq!(found, [3, 3, 4]);
+    }
+}
