@@ -76,7 +76,7 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
     }
     entities::add(&mut builder, &source.entities)?;
     let mut keys = Keys::default();
-    let mut origins = Vec::new();
+    let mut origins = origin::Section::default();
     for policy in &source.policies {
         let scope = lift::scope(policy, options.lift);
         let condition = lower::condition(&mut builder, policy, &scope.kept)?;
@@ -106,13 +106,13 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
         };
         builder.tables.policies.push(record);
         if options.keep_source {
-            origins.push(origin::of(policy, &scope, &condition, source));
+            origins.add(policy, &scope, &condition)?;
         }
     }
     index::build(&mut builder, keys)?;
     meta(&mut builder, manifest, source)?;
     let tables = builder.finish()?;
-    let origins = options.keep_source.then(|| origin::section(source, origins));
+    let origins = options.keep_source.then(|| origins.json(source));
     let cases = (!source.cases.is_empty()).then(|| cases::write(&source.cases));
     Ok(write::bundle(&tables, origins.as_deref(), cases.as_deref()))
 }

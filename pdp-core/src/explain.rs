@@ -196,7 +196,7 @@ impl LegView<'_> {
                 actual: format!("{name} is {}", show(t, s, Val::entity(id))),
             });
         }
-        let clauses = self.bundle.origins()?.policies.get(ix.index())?.clauses.as_slice();
+        let clauses = self.bundle.origins()?.clauses(ix)?;
         for (at, clause) in clauses.iter().enumerate() {
             match self.run(s, policy, clause.start, clause.end) {
                 Ok(Val { tag: TAG_BOOL, bits: 1, .. }) => continue,
@@ -230,14 +230,13 @@ impl LegView<'_> {
         let operand = |s: &mut Scratch, start: u32, end: u32| {
             self.run(s, policy, start, end).map(|val| show(t, s, val))
         };
-        let compared =
-            clause.middle.zip(clause.operator.as_deref()).and_then(|(middle, operator)| {
-                // The operator itself, and the negation of an `unless`, come after the right operand.
-                let right_end = clause.end.checked_sub(1 + u32::from(clause.negated))?;
-                let left = operand(s, clause.start, middle).ok()?;
-                let right = operand(s, middle, right_end).ok()?;
-                Some((format!("{operator} {right}"), left))
-            });
+        let compared = clause.middle.zip(clause.operator).and_then(|(middle, operator)| {
+            // The operator itself, and the negation of an `unless`, come after the right operand.
+            let right_end = clause.end.checked_sub(1 + u32::from(clause.negated))?;
+            let left = operand(s, clause.start, middle).ok()?;
+            let right = operand(s, middle, right_end).ok()?;
+            Some((format!("{operator} {right}"), left))
+        });
         let (expected, actual) = match compared {
             Some((expected, actual)) if clause.negated => (format!("not {expected}"), actual),
             Some(both) => both,
@@ -257,9 +256,9 @@ impl LegView<'_> {
     /// What failed in a policy: the first conjunct that cannot be evaluated.
     fn failure(&self, s: &mut Scratch, ix: PolicyIx, kind: ErrorKind) -> String {
         let t = self.bundle.tables();
-        let clauses = self.bundle.origins().and_then(|origins| origins.policies.get(ix.index()));
-        if let (Some(origin), Some(policy)) = (clauses, t.policies.get(ix.index())) {
-            for clause in &origin.clauses {
+        let clauses = self.bundle.origins().and_then(|origins| origins.clauses(ix));
+        if let (Some(clauses), Some(policy)) = (clauses, t.policies.get(ix.index())) {
+            for clause in &clauses {
                 if self.run(s, policy, clause.start, clause.end).is_err() {
                     return format!("{}, in `{}`", describe(kind), clause.text);
                 }

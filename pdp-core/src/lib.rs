@@ -58,8 +58,10 @@ mod cases;
 mod explain;
 mod format;
 pub mod json;
+mod lines;
 mod listing;
 mod origin;
+mod pack;
 mod read;
 mod verify;
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use crate::codes::{self, Diagnostic, Report};
 use crate::limits::SourceLimits;
+use crate::lines::Lines;
 
 /// A source file as it was read.
 #[derive(Debug)]
@@ -12,18 +13,18 @@ pub(crate) struct TextFile {
     /// Relative to the folder.
     pub(crate) name: String,
     pub(crate) text: String,
-    /// Where its lines end, once somebody asks: counting them for each of a hundred thousand places takes minutes.
-    line_ends: OnceLock<Vec<usize>>,
+    /// Found when somebody asks.
+    lines: OnceLock<Lines>,
 }
 
 pub(super) static NO_FILE: TextFile =
-    TextFile { name: String::new(), text: String::new(), line_ends: OnceLock::new() };
+    TextFile { name: String::new(), text: String::new(), lines: OnceLock::new() };
 
 // === impl TextFile ===
 
 impl TextFile {
     pub(super) fn new(name: &str, text: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), text: text.into(), line_ends: OnceLock::new() }
+        Self { name: name.to_owned(), text: text.into(), lines: OnceLock::new() }
     }
 
     pub(super) fn read(folder: &Path, name: &str, limits: &SourceLimits) -> Result<Self, Report> {
@@ -49,11 +50,7 @@ impl TextFile {
 
     /// The line of a byte, counted from 1.
     pub(crate) fn line(&self, at: usize) -> usize {
-        let ends = self.line_ends.get_or_init(|| {
-            let bytes = self.text.bytes().enumerate();
-            bytes.filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect()
-        });
-        ends.partition_point(|end| *end < at) + 1
+        self.lines.get_or_init(|| Lines::new(&self.text)).of(at)
     }
 
     /// A finding about a byte range of this file.

@@ -79,6 +79,6 @@ mod tests {
 
     #[test]
     fn nothing_is_made_of_nothing() {
-        assert_eq!(map(&SourceLimits::STANDARD, Vec::new(), |item: u8| item), []);
+        assert!(map(&SourceLimits::STANDARD, Vec::new(), |item: u8| item).is_empty());
     }
 }
