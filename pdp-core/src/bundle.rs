@@ -26,7 +26,6 @@ pub struct Bundle {
     bytes: u64,
     /// The source section, unpacked and read when somebody asks.
     source: Option<Vec<u8>>,
-    source_is_packed: bool,
     origins: OnceLock<Option<Origins>>,
     cases: Vec<Case>,
 }
@@ -89,7 +88,6 @@ impl Bundle {
             digest: sections.compiled.digest,
             bytes: bytes.len() as u64,
             source: sections.source.map(|source| source.bytes.to_vec()),
-            source_is_packed: sections.source_is_packed,
             origins: OnceLock::new(),
             cases,
         })
@@ -205,10 +203,7 @@ impl Bundle {
 
     /// Where everything came from; `None` without a source section.
     pub(crate) fn origins(&self) -> Option<&Origins> {
-        let read = || match (self.source.as_deref()?, self.source_is_packed) {
-            (packed, true) => origin::read(&pack::unpack(packed)?),
-            (json, false) => origin::read(json),
-        };
+        let read = || origin::read(&pack::unpack(self.source.as_deref()?)?);
         self.origins.get_or_init(read).as_ref()
     }
 

@@ -16,6 +16,7 @@ use crate::cases;
 use crate::codes::{self, Diagnostic, Report};
 use crate::ids::{NONE, TooMany};
 use crate::limits::{LoadLimits, SourceLimits};
+use crate::pack;
 use crate::program::{
     META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, ObligationRec, POLICY_CAN_ERROR,
     POLICY_FORBID, PolicyRec,
@@ -112,7 +113,10 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
     index::build(&mut builder, keys)?;
     meta(&mut builder, manifest, source)?;
     let tables = builder.finish()?;
-    let origins = options.keep_source.then(|| origins.json(source));
+    let origins = match options.keep_source {
+        true => Some(pack::pack(&origins.json(source)).ok_or(TooMany)?),
+        false => None,
+    };
     let cases = (!source.cases.is_empty()).then(|| cases::write(&source.cases));
     Ok(write::bundle(&tables, origins.as_deref(), cases.as_deref()))
 }

@@ -37,7 +37,7 @@
 //! id: `u32` id, `u32` bytes a record, `u64` offset in the section (a multiple of 8), `u64` number of records; then the
 //! records as `program` lays them out. Bytes between tables are zero.
 //!
-//! Packed JSON is as `pack` has it; longer than 4 GiB it is not packed and has codec 2.
+//! Packed JSON is as `pack` has it.
 //!
 //! Why flat tables and not a codec: bincode, which a format like this used to reach for, is unmaintained
 //! (RUSTSEC-2025-0141); its maintained successor wincode keeps its layout but decodes element by element, where a

@@ -16,7 +16,6 @@ use crate::program::Tables;
 pub(crate) struct Sections<'b> {
     pub(crate) compiled: Section<'b>,
     pub(crate) source: Option<Section<'b>>,
-    pub(crate) source_is_packed: bool,
     pub(crate) cases: Option<Section<'b>>,
 }
 
@@ -86,8 +85,7 @@ pub(crate) fn sections<'b>(
     let compiled = found
         .compiled
         .ok_or(err(LoadErrorKind::Section { what: "there is no compiled section" }))?;
-    let Found { source, source_is_packed, cases, .. } = found;
-    Ok(Sections { compiled, source, source_is_packed, cases })
+    Ok(Sections { compiled, source: found.source, cases: found.cases })
 }
 
 impl Sections<'_> {
@@ -106,7 +104,6 @@ impl Sections<'_> {
 struct Found<'b> {
     compiled: Option<Section<'b>>,
     source: Option<Section<'b>>,
-    source_is_packed: bool,
     cases: Option<Section<'b>>,
 }
 
@@ -114,10 +111,7 @@ impl<'b> Found<'b> {
     fn take(&mut self, id: u32, codec: u32, section: Section<'b>) -> Result<(), LoadError> {
         match (id, codec) {
             (SECTION_COMPILED, CODEC_FLAT) => self.compiled = Some(section),
-            (SECTION_SOURCE, CODEC_JSON | CODEC_PACKED_JSON) => {
-                self.source = Some(section);
-                self.source_is_packed = codec == CODEC_PACKED_JSON;
-            }
+            (SECTION_SOURCE, CODEC_PACKED_JSON) => self.source = Some(section),
             (SECTION_CASES, CODEC_JSON) => self.cases = Some(section),
             _ => {
                 return Err(LoadError::new(LoadErrorKind::Section {

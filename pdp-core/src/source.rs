@@ -156,14 +156,14 @@ impl Source {
         let mut report = report.or_errors()?;
         let mut entities = Vec::new();
         for file in &folder.entities {
-            match front.entities(&file.text) {
+            match front.entities(&file.text, limits) {
                 Ok(found) => entities.push((file, found)),
                 Err(finding) => report_all(&mut report, codes::ENTITIES, file, vec![finding]),
             }
         }
         if folder.entities.is_empty() {
             // The schema's actions are entities, too.
-            entities.extend(front.entities("[]").ok().map(|found| (&NO_FILE, found)));
+            entities.extend(front.entities("[]", limits).ok().map(|found| (&NO_FILE, found)));
         }
         let entities = check::merge(entities, folder.schema.is_some(), &mut report);
         let mut report = report.or_errors()?;
@@ -251,7 +251,7 @@ impl Source {
         let errors = front.validate().errors;
         let entities_file = TextFile::new("entities.json", texts.entities);
         let entities = front
-            .entities(texts.entities)
+            .entities(texts.entities, limits)
             .map_err(|finding| all(codes::ENTITIES, &entities_file, vec![finding]))?;
         let mut trees = front.policies();
         let mut files = vec![policies];

@@ -23,7 +23,7 @@ use cedar_policy_core::validator::{
 use cedar_policy_core::{ast, est};
 use miette::Diagnostic;
 
-use super::parts::{Part, parts};
+use super::parts::{Part, elements, parts};
 use super::threads;
 use super::tree::{
     ActionTree, Constraint, EntityTree, EntityTypeTree, Exprs, FieldTree, Ix, LinkTree, Name, Node,
@@ -293,8 +293,39 @@ impl Front {
         self.schema.as_ref().map(schema_tree)
     }
 
-    /// Reads entities; with a schema they must conform to it, and its actions are among them.
-    pub(crate) fn entities(&self, json: &str) -> Result<Vec<EntityTree>, Finding> {
+    /// Reads entities, on all cores; with a schema they must conform to it, and its actions are among them.
+    pub(crate) fn entities(
+        &self,
+        json: &str,
+        limits: &SourceLimits,
+    ) -> Result<Vec<EntityTree>, Finding> {
+        let runs = elements(json).filter(|runs| runs.len() > 1).unwrap_or_default();
+        let read = threads::map(limits, runs, |run| self.entities_of(&format!("[{run}]")).ok());
+        if let Some(read) = read.into_iter().collect::<Option<Vec<_>>>() {
+            let mut trees: Vec<EntityTree> = read.into_iter().flatten().collect();
+            trees.sort_by(|a, b| a.name.cmp(&b.name));
+            // The schema's actions are in each run, each time the same.
+            let of_schema = |name: &Name| {
+                let (_, last) =
+                    name.entity_type.rsplit_once("::").unwrap_or(("", &name.entity_type));
+                self.schema.is_some() && last == "Action"
+            };
+            trees.dedup_by(|a, b| a.name == b.name && of_schema(&a.name));
+            let repeats = trees.windows(2).any(|two| match two {
+                [a, b] => a.name == b.name,
+                _ => false,
+            });
+            if !trees.is_empty() && !repeats {
+                return Ok(trees);
+            }
+        }
+        // What Cedar has to say, also about entities that repeat, is about the whole text.
+        let mut trees = self.entities_of(json)?;
+        trees.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(trees)
+    }
+
+    fn entities_of(&self, json: &str) -> Result<Vec<EntityTree>, Finding> {
         let schema = self.schema.as_ref().map(CoreSchema::new);
         // The closure of the hierarchy is ours to compute: Cedar's takes time quadratic in its depth.
         let parser = EntityJsonParser::new(
@@ -303,9 +334,7 @@ impl Front {
             TCComputation::AssumeAlreadyComputed,
         );
         let entities = parser.from_json_str(json).map_err(|e| finding(&e))?;
-        let mut trees = entities.iter().map(entity_tree).collect::<Result<Vec<_>, _>>()?;
-        trees.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(trees)
+        entities.iter().map(entity_tree).collect()
     }
 }
 

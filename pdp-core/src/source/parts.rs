@@ -1,4 +1,4 @@
-//! Cuts a policy text between its policies, so that its parts can be parsed apart.
+//! Cuts a policy text between its policies and a JSON array between its elements, so that parts can be read apart.
 //!
 //! A policy ends with the only `;` of it that stands neither in a string nor in a comment. Strings and comments are
 //! told as Cedar's lexer tells them; where the two could differ the lexer sees an error, the part does not parse, and
@@ -56,6 +56,36 @@ fn cut(text: &str, part_bytes: usize) -> Vec<Part<'_>> {
     parts
 }
 
+/// Runs of elements of a JSON array, without its brackets; `None` if the text is not cut so easily. Runs that are read
+/// without an error are together what the array is; of anything else the array as a whole has to tell.
+pub(super) fn elements(text: &str) -> Option<Vec<&str>> {
+    elements_of(text, PART_BYTES)
+}
+
+fn elements_of(text: &str, part_bytes: usize) -> Option<Vec<&str>> {
+    let white = |c| matches!(c, ' ' | '\n' | '\r' | '\t');
+    let inner = text.trim_matches(white).strip_prefix('[')?.strip_suffix(']')?;
+    let bytes = inner.as_bytes();
+    let mut runs = Vec::new();
+    let (mut start, mut open, mut at) = (0, 0usize, 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = end_of_string(bytes, at),
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.checked_sub(1)?,
+            b',' if open == 0 && at - start >= part_bytes => {
+                runs.push(inner.get(start..at)?);
+                start = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    runs.push(inner.get(start..)?);
+    // A run of nothing would hide a comma too many.
+    (open == 0 && runs.iter().all(|run| !run.trim_matches(white).is_empty())).then_some(runs)
+}
+
 /// Where the comment that begins at `start` ends: its line break.
 fn end_of_comment(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.iter().skip(start);
@@ -92,6 +122,25 @@ mod tests {
         check("a;// ;\nb;// ;\r;", &[("a;", 0, 1), ("// ;\nb;", 1, 1), ("// ;\r;", 2, 1)]);
         check("a / b; \";", &[("a / b;", 0, 1), (" \";", 1, 0)]);
         check("ä;\"ö\\", &[("ä;", 0, 1), ("\"ö\\", 1, 0)]);
+    }
+
+    #[test]
+    fn arrays_are_cut_behind_elements_only() {
+        let check = |text, expect: Option<&[&str]>| {
+            assert_eq!(elements_of(text, 1).as_deref(), expect, "{text}");
+        };
+        check(" [1,2, 3]\n", Some(&["1", "2", " 3"]));
+        check(
+            r#"[{"a":[1,2]},"],\",",[[],{}]]"#,
+            Some(&[r#"{"a":[1,2]}"#, r#""],\",""#, "[[],{}]"]),
+        );
+        for text in ["", "{}", "[", "[]", "[1,]", "[1]]", "[[1]", "[1", "[1] 2", "[}{]", "[1}, {2]"]
+        {
+            check(text, None);
+        }
+        // The comma before anything stays with what follows, where reading it fails.
+        check("[,1,2]", Some(&[",1", "2"]));
+        check("[1,,2]", Some(&["1", ",2"]));
     }
 
     #[test]
