@@ -24,6 +24,7 @@ pub(crate) fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(all(test, feature = "compile"))]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 mod tests {
     use super::*;
 
