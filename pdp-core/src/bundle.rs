@@ -1,16 +1,18 @@
 //! A loaded bundle: verified tables, and what people ask about them.
 //!
-//! Loading is the only way in: container, digests, tables, ids, in that order, and nothing of a bundle that fails any
-//! of it is kept. Afterwards it never changes. It refuses to decide (`decide`) and to explain itself at length
+//! Loading is the only way in: container, digests, tables, ids, and nothing of a bundle that fails any of it is kept or
+//! shown. Afterwards it never changes. It refuses to decide (`decide`) and to explain itself at length
 //! (`listing`).
 
 use std::sync::OnceLock;
+use std::thread;
 
 use crate::cases::{self, Case};
 use crate::error::{LoadError, LoadErrorKind};
 use crate::ids::PolicyIx;
 use crate::limits::{BundleLimits, LoadLimits};
 use crate::origin::{self, Origins};
+use crate::pack;
 use crate::program::{META_SCHEMA, MetaRec, POLICY_FORBID, Span, Tables};
 use crate::read;
 use crate::verify;
@@ -22,7 +24,7 @@ pub struct Bundle {
     meta: MetaRec,
     digest: [u8; 32],
     bytes: u64,
-    /// The source section, read when somebody asks.
+    /// The source section, unpacked and read when somebody asks.
     source: Option<Vec<u8>>,
     origins: OnceLock<Option<Origins>>,
     cases: Vec<Case>,
@@ -61,11 +63,21 @@ impl Bundle {
     /// another format, or referring to what it does not contain.
     pub fn load(bytes: &[u8], limits: &LoadLimits) -> Result<Self, LoadError> {
         let sections = read::sections(bytes, limits)?;
-        let tables = read::tables(sections.compiled)?;
-        verify::tables(&tables)?;
+        let tables = || {
+            let tables = read::tables(sections.compiled.bytes)?;
+            verify::tables(&tables)?;
+            Ok(tables)
+        };
+        let tables = match bytes.len() >= TWO_THREADS_BYTES {
+            true => beside(|| sections.check(), tables)?,
+            false => {
+                sections.check()?;
+                tables()?
+            }
+        };
         let meta = tables.meta.first().copied().ok_or(LoadError::table("meta", "it is empty"))?;
         let cases = match sections.cases {
-            Some(json) => cases::read(json).map_err(|_| {
+            Some(cases) => cases::read(cases.bytes).map_err(|_| {
                 LoadError::new(LoadErrorKind::Section { what: "the cases cannot be read" })
             })?,
             None => Vec::new(),
@@ -73,9 +85,9 @@ impl Bundle {
         Ok(Self {
             tables,
             meta,
-            digest: sections.compiled_digest,
+            digest: sections.compiled.digest,
             bytes: bytes.len() as u64,
-            source: sections.source.map(<[u8]>::to_vec),
+            source: sections.source.map(|source| source.bytes.to_vec()),
             origins: OnceLock::new(),
             cases,
         })
@@ -191,10 +203,34 @@ impl Bundle {
 
     /// Where everything came from; `None` without a source section.
     pub(crate) fn origins(&self) -> Option<&Origins> {
-        self.origins.get_or_init(|| origin::read(self.source.as_deref()?)).as_ref()
+        let read = || origin::read(&pack::unpack(self.source.as_deref()?)?);
+        self.origins.get_or_init(read).as_ref()
     }
 
     pub(crate) fn text(&self, span: Span) -> &str {
         std::str::from_utf8(span.of(&self.tables.texts)).unwrap_or("")
     }
+}
+
+/// Digests are taken on a thread of their own from this size on, where they take longer than to start one.
+const TWO_THREADS_BYTES: usize = 1 << 20;
+
+/// The tables, if the digests are right. Both are worked on at once; of two errors the digests' is told, and tables
+/// whose bytes are not those of the digest are dropped, whatever they hold.
+fn beside(
+    digests: impl Fn() -> Result<(), LoadError> + Sync,
+    tables: impl FnOnce() -> Result<Tables, LoadError>,
+) -> Result<Tables, LoadError> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, &digests);
+        let tables = tables();
+        match thread {
+            Ok(thread) => {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            }
+            // Some hosts have no threads.
+            Err(_) => digests()?,
+        }
+        tables
+    })
 }

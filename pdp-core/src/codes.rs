@@ -140,14 +140,20 @@ impl Diagnostic {
     }
 
     /// Points at a byte range of the file's text.
-    pub(crate) fn at(mut self, text: &str, start: usize, end: usize) -> Self {
+    pub(crate) fn at(self, text: &str, start: usize, end: usize) -> Self {
+        let before = text.get(..start).unwrap_or(text);
+        self.at_line(text, before.matches('\n').count() + 1, start, end)
+    }
+
+    /// As [`Diagnostic::at`], for who knows the line that `start` stands in.
+    pub(crate) fn at_line(mut self, text: &str, number: usize, start: usize, end: usize) -> Self {
         let before = text.get(..start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or("");
         let column = before.get(line_start..).map_or(0, |part| part.chars().count());
         let marked =
             text.get(start..end).unwrap_or("").lines().next().unwrap_or("").chars().count().max(1);
-        self.line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(0);
+        self.line = u32::try_from(number).unwrap_or(0);
         self.column = u32::try_from(column + 1).unwrap_or(0);
         // Tabs are shown as one column, so that the caret stands right.
         let shown: String =

@@ -20,6 +20,7 @@ use crate::cases;
 use crate::codes::{self, Diagnostic, Report};
 use crate::ids::{NONE, TooMany};
 use crate::limits::{LoadLimits, SourceLimits};
+use crate::pack;
 use crate::program::{
     META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, ObligationRec, POLICY_CAN_ERROR,
     POLICY_FORBID, PolicyRec,
@@ -87,7 +88,7 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
     let paths = Paths::plan(&mut builder, &source.policies, options.share)?;
     let mut keys = Keys::default();
     let mut guards = Vec::with_capacity(source.policies.len());
-    let mut origins = Vec::new();
+    let mut origins = origin::Section::default();
     for policy in &source.policies {
         let scope = lift::scope(policy, options.lift);
         let condition = lower::condition(&mut builder, &paths, policy, &scope.kept, options.share)?;
@@ -121,13 +122,16 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
         };
         builder.tables.policies.push(record);
         if options.keep_source {
-            origins.push(origin::of(policy, &scope, &condition, source));
+            origins.add(policy, &scope, &condition)?;
         }
     }
     index::build(&mut builder, keys, &guards)?;
     meta(&mut builder, manifest, source)?;
     let tables = builder.finish()?;
-    let origins = options.keep_source.then(|| origin::section(source, origins));
+    let origins = match options.keep_source {
+        true => Some(pack::pack(&origins.json(source)).ok_or(TooMany)?),
+        false => None,
+    };
     let cases = (!source.cases.is_empty()).then(|| cases::write(&source.cases));
     Ok(write::bundle(&tables, origins.as_deref(), cases.as_deref()))
 }

@@ -196,7 +196,7 @@ impl LegView<'_> {
                 actual: format!("{name} is {}", show(t, s, Val::entity(id))),
             });
         }
-        let clauses = self.bundle.origins()?.policies.get(ix.index())?.clauses.as_slice();
+        let clauses = self.bundle.origins()?.clauses(ix)?;
         for (at, clause) in clauses.iter().enumerate() {
             match self.run(s, policy, clause.start, clause.end) {
                 Ok(Val { tag: TAG_BOOL, bits: 1, .. }) => continue,
@@ -233,11 +233,11 @@ impl LegView<'_> {
         let compared = match self.ops(policy, clause.start, clause.end) {
             [test] if op::is_test(test.code) => {
                 let sides = conjunct::operands(t, s, test);
-                clause.operator.as_deref().zip(sides).map(|(operator, (left, right))| {
+                clause.operator.zip(sides).map(|(operator, (left, right))| {
                     (format!("{operator} {}", show(t, s, right)), show(t, s, left))
                 })
             }
-            _ => clause.middle.zip(clause.operator.as_deref()).and_then(|(middle, operator)| {
+            _ => clause.middle.zip(clause.operator).and_then(|(middle, operator)| {
                 // The operator itself, and the negation of an `unless`, come after the right operand.
                 let right_end = clause.end.checked_sub(1 + u32::from(clause.negated))?;
                 let left = operand(s, clause.start, middle).ok()?;
@@ -264,9 +264,9 @@ impl LegView<'_> {
     /// What failed in a policy: the first conjunct that cannot be evaluated.
     fn failure(&self, s: &mut Scratch, ix: PolicyIx, kind: ErrorKind) -> String {
         let t = self.bundle.tables();
-        let clauses = self.bundle.origins().and_then(|origins| origins.policies.get(ix.index()));
-        if let (Some(origin), Some(policy)) = (clauses, t.policies.get(ix.index())) {
-            for clause in &origin.clauses {
+        let clauses = self.bundle.origins().and_then(|origins| origins.clauses(ix));
+        if let (Some(clauses), Some(policy)) = (clauses, t.policies.get(ix.index())) {
+            for clause in &clauses {
                 if self.run(s, policy, clause.start, clause.end).is_err() {
                     return format!("{}, in `{}`", describe(kind), clause.text);
                 }

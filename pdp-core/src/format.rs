@@ -24,18 +24,20 @@
 //!
 //! Sections follow in the order of the table, each at the next multiple of 64; the bytes between are zero; the last
 //! one ends the file. A reader checks lengths against its limit before it allocates, the header's digest before it
-//! believes the table, each section's digest before it decodes it.
+//! believes the table, each section's digest before it believes anything of it.
 //!
 //! | id | section | codec |
 //! |---|---|---|
 //! | 1 | compiled: what decides, and what a signature covers; its digest is the bundle's digest | 1, flat tables |
-//! | 2 | source: policy texts and spans, which deciding never touches; may be stripped | 2, JSON |
+//! | 2 | source: policy texts and spans, which deciding never touches; may be stripped | 3, packed JSON |
 //! | 3 | cases: requests with the answers their authors expect | 2, JSON |
 //! | 4 | reserved for signatures over the digest of section 1 | |
 //!
 //! The flat tables of the compiled section: a `u32` count, a zero `u32`, then an entry for each table, ascending by
 //! id: `u32` id, `u32` bytes a record, `u64` offset in the section (a multiple of 8), `u64` number of records; then the
 //! records as `program` lays them out. Bytes between tables are zero.
+//!
+//! Packed JSON is as `pack` has it.
 //!
 //! Why flat tables and not a codec: bincode, which a format like this used to reach for, is unmaintained
 //! (RUSTSEC-2025-0141); its maintained successor wincode keeps its layout but decodes element by element, where a
@@ -61,6 +63,7 @@ pub(crate) const SECTION_SOURCE: u32 = 2;
 pub(crate) const SECTION_CASES: u32 = 3;
 pub(crate) const CODEC_FLAT: u32 = 1;
 pub(crate) const CODEC_JSON: u32 = 2;
+pub(crate) const CODEC_PACKED_JSON: u32 = 3;
 
 /// SHA-256.
 pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {

@@ -63,8 +63,10 @@ mod cases;
 mod explain;
 mod format;
 pub mod json;
+mod lines;
 mod listing;
 mod origin;
+mod pack;
 mod read;
 mod verify;
 

@@ -74,9 +74,14 @@ fn policy_text(out: &mut String, bundle: &Bundle, ix: crate::PolicyIx, policy: &
         key_text(t, "action", t.action_keys.get(policy.action_key as usize)),
         key_text(t, "resource", t.resource_keys.get(policy.resource_key as usize))
     );
-    let origin = bundle.origins().and_then(|origins| origins.policies.get(ix.index()));
-    if let Some(origin) = origin.filter(|origin| !origin.reads.is_empty()) {
-        let _ = writeln!(out, "  reads     {}", origin.reads.join(", "));
+    if let Some(origins) = bundle.origins() {
+        if origins.lifted(ix) > 0 {
+            let _ =
+                writeln!(out, "            {} of it lifted from the condition", origins.lifted(ix));
+        }
+        if !origins.reads(ix).is_empty() {
+            let _ = writeln!(out, "  reads     {}", origins.reads(ix).join(", "));
+        }
     }
     let ops = policy.ops.of(&t.ops);
     if ops.is_empty() {

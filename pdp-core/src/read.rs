@@ -1,24 +1,32 @@
 //! From bytes to sections and tables: verify, then copy. Never panics, never allocates what the bytes do not hold.
+//!
+//! Copying takes nothing for granted, so that it may go on beside the digests; see `bundle` for when tables are believed.
 
 use crate::error::{LoadError, LoadErrorKind};
 use crate::format::{
-    CODEC_FLAT, CODEC_JSON, ENTRY_BYTES, HEADER_BYTES, MAGIC, MAJOR, SECTION_ALIGN, SECTION_CASES,
-    SECTION_COMPILED, SECTION_SOURCE, SECTIONS_MAX, TABLE_ALIGN, TABLE_ENTRY_BYTES, align_up,
-    digest,
+    CODEC_FLAT, CODEC_JSON, CODEC_PACKED_JSON, ENTRY_BYTES, HEADER_BYTES, MAGIC, MAJOR,
+    SECTION_ALIGN, SECTION_CASES, SECTION_COMPILED, SECTION_SOURCE, SECTIONS_MAX, TABLE_ALIGN,
+    TABLE_ENTRY_BYTES, align_up, digest,
 };
 use crate::limits::LoadLimits;
 use crate::program::Tables;
 
-/// The verified sections of a bundle.
+/// The sections of a bundle, each where it must be.
 #[derive(Debug)]
 pub(crate) struct Sections<'b> {
-    pub(crate) compiled: &'b [u8],
-    pub(crate) compiled_digest: [u8; 32],
-    pub(crate) source: Option<&'b [u8]>,
-    pub(crate) cases: Option<&'b [u8]>,
+    pub(crate) compiled: Section<'b>,
+    pub(crate) source: Option<Section<'b>>,
+    pub(crate) cases: Option<Section<'b>>,
 }
 
-/// Checks the container and hands out its sections.
+/// A section and the digest that the section table states.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Section<'b> {
+    pub(crate) bytes: &'b [u8],
+    pub(crate) digest: [u8; 32],
+}
+
+/// Checks the container and hands out its sections. Their digests are for [`Sections::check`].
 pub(crate) fn sections<'b>(
     bytes: &'b [u8],
     limits: &LoadLimits,
@@ -69,39 +77,41 @@ pub(crate) fn sections<'b>(
         }
         last_id = id;
         let section = section(bytes, entry, &mut end)?;
-        found.take(id, u32_at(entry, 4), section, entry)?;
+        found.take(id, u32_at(entry, 4), section)?;
     }
     if end as u64 != actual {
         return Err(err(LoadErrorKind::Section { what: "bytes follow the last section" }));
     }
-    let (compiled, compiled_digest) = found
+    let compiled = found
         .compiled
         .ok_or(err(LoadErrorKind::Section { what: "there is no compiled section" }))?;
-    Ok(Sections { compiled, compiled_digest, source: found.source, cases: found.cases })
+    Ok(Sections { compiled, source: found.source, cases: found.cases })
+}
+
+impl Sections<'_> {
+    /// Whether all sections are what their digests say.
+    pub(crate) fn check(&self) -> Result<(), LoadError> {
+        for section in [Some(&self.compiled), self.source.as_ref(), self.cases.as_ref()] {
+            if section.is_some_and(|section| digest(&[section.bytes]) != section.digest) {
+                return Err(LoadError::new(LoadErrorKind::Digest { what: "a section" }));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default)]
 struct Found<'b> {
-    compiled: Option<(&'b [u8], [u8; 32])>,
-    source: Option<&'b [u8]>,
-    cases: Option<&'b [u8]>,
+    compiled: Option<Section<'b>>,
+    source: Option<Section<'b>>,
+    cases: Option<Section<'b>>,
 }
 
 impl<'b> Found<'b> {
-    fn take(
-        &mut self,
-        id: u32,
-        codec: u32,
-        section: &'b [u8],
-        entry: &[u8],
-    ) -> Result<(), LoadError> {
+    fn take(&mut self, id: u32, codec: u32, section: Section<'b>) -> Result<(), LoadError> {
         match (id, codec) {
-            (SECTION_COMPILED, CODEC_FLAT) => {
-                let mut sum = [0; 32];
-                sum.copy_from_slice(entry.get(32..64).unwrap_or(&[0; 32]));
-                self.compiled = Some((section, sum));
-            }
-            (SECTION_SOURCE, CODEC_JSON) => self.source = Some(section),
+            (SECTION_COMPILED, CODEC_FLAT) => self.compiled = Some(section),
+            (SECTION_SOURCE, CODEC_PACKED_JSON) => self.source = Some(section),
             (SECTION_CASES, CODEC_JSON) => self.cases = Some(section),
             _ => {
                 return Err(LoadError::new(LoadErrorKind::Section {
@@ -114,7 +124,7 @@ impl<'b> Found<'b> {
 }
 
 /// The bytes of a section, which must follow `end` directly; moves `end` behind it.
-fn section<'b>(bytes: &'b [u8], entry: &[u8], end: &mut usize) -> Result<&'b [u8], LoadError> {
+fn section<'b>(bytes: &'b [u8], entry: &[u8], end: &mut usize) -> Result<Section<'b>, LoadError> {
     let misplaced =
         || LoadError::new(LoadErrorKind::Section { what: "a section is not where it must be" });
     let offset = usize::try_from(u64_at(entry, 8)).map_err(|_| misplaced())?;
@@ -129,11 +139,9 @@ fn section<'b>(bytes: &'b [u8], entry: &[u8], end: &mut usize) -> Result<&'b [u8
         }));
     }
     *end = offset.checked_add(length).ok_or_else(misplaced)?;
-    let section = bytes.get(offset..*end).ok_or_else(misplaced)?;
-    if entry.get(32..64) != Some(&digest(&[section])[..]) {
-        return Err(LoadError::new(LoadErrorKind::Digest { what: "a section" }));
-    }
-    Ok(section)
+    let bytes = bytes.get(offset..*end).ok_or_else(misplaced)?;
+    let digest = entry.get(32..).and_then(|rest| rest.first_chunk()).ok_or_else(misplaced)?;
+    Ok(Section { bytes, digest: *digest })
 }
 
 /// Copies the tables out of the compiled section. What they say is not checked here.

@@ -6,8 +6,11 @@
 
 mod cedar;
 mod check;
+mod file;
 mod manifest;
 mod nesting;
+mod parts;
+mod threads;
 pub(crate) mod tree;
 
 use std::path::Path;
@@ -16,8 +19,11 @@ use crate::cases::Case;
 use crate::codes::{self, Diagnostic, Report};
 use crate::limits::SourceLimits;
 
-use cedar::{Finding, Front, Naming};
+use cedar::{Finding, Front, Naming, PolicyText, Verdict};
+use file::NO_FILE;
+pub(crate) use file::TextFile;
 pub(crate) use manifest::Manifest;
+pub(crate) use threads::on_large_stack;
 use tree::{EntityTree, PolicyTree, SchemaTree};
 
 /// Policies, schema, entities and links: read, parsed and checked, ready for [`crate::compile()`].
@@ -53,14 +59,6 @@ pub struct Loose<'a> {
     pub entities: &'a str,
     /// Template links: a JSON array. Where there are links, a policy's `@id` names it.
     pub links: Option<&'a str>,
-}
-
-/// A source file as it was read.
-#[derive(Debug)]
-pub(crate) struct TextFile {
-    /// Relative to the folder.
-    pub(crate) name: String,
-    pub(crate) text: String,
 }
 
 /// What a folder holds, by kind.
@@ -118,17 +116,26 @@ impl Source {
         }
         let mut report = report.or_errors()?;
         let mut front = Front::default();
-        for (at, file) in folder.policies.iter().enumerate() {
-            if let Err(findings) =
-                front.add_policies(at, &file.text, Naming::AnnotationOrFile(&file.name))
-            {
-                report_all(&mut report, codes::POLICY, file, findings);
-            }
+        // Policies are validated while they are read; what is wrong with the schema is told in its turn.
+        let schema = folder.schema.as_ref().map(|(file, json)| front.schema(&file.text, *json));
+        let texts: Vec<PolicyText<'_>> = folder
+            .policies
+            .iter()
+            .enumerate()
+            .map(|(at, file)| PolicyText {
+                file: at,
+                text: &file.text,
+                naming: Naming::AnnotationOrFile(&file.name),
+            })
+            .collect();
+        for (at, findings) in front.read(&texts, folder.links.is_some(), limits) {
+            let file = folder.policies.get(at).unwrap_or(&NO_FILE);
+            report_all(&mut report, codes::POLICY, file, findings);
         }
         check::names(&front, &folder.policies, &mut report);
         let mut report = report.or_errors()?;
-        if let Some((file, json)) = &folder.schema {
-            match front.schema(&file.text, *json) {
+        if let (Some((file, _)), Some(read)) = (&folder.schema, schema) {
+            match read {
                 Ok(warnings) => report_all(&mut report, codes::SCHEMA_WARNING, file, warnings),
                 Err(findings) => report_all(&mut report, codes::SCHEMA, file, findings),
             }
@@ -138,24 +145,25 @@ impl Source {
         }
         check::templates(&front, &folder.policies, &mut report);
         let mut report = report.or_errors()?;
-        let (errors, warnings) = front.validate();
+        let Verdict { errors, warnings, .. } = front.validate();
+        let files = check::files_of(&front, &folder.policies);
         for (code, findings) in [(codes::VALIDATION, errors), (codes::VALIDATOR, warnings)] {
             for finding in findings {
-                let file = check::file_of(&front, &folder.policies, finding.policy.as_deref());
-                report_all(&mut report, code, file.unwrap_or(&NO_FILE), vec![finding]);
+                let file = finding.policy.as_deref().and_then(|policy| files.get(policy));
+                report_all(&mut report, code, file.unwrap_or(&&NO_FILE), vec![finding]);
             }
         }
         let mut report = report.or_errors()?;
         let mut entities = Vec::new();
         for file in &folder.entities {
-            match front.entities(&file.text) {
+            match front.entities(&file.text, limits) {
                 Ok(found) => entities.push((file, found)),
                 Err(finding) => report_all(&mut report, codes::ENTITIES, file, vec![finding]),
             }
         }
         if folder.entities.is_empty() {
             // The schema's actions are entities, too.
-            entities.extend(front.entities("[]").ok().map(|found| (&NO_FILE, found)));
+            entities.extend(front.entities("[]", limits).ok().map(|found| (&NO_FILE, found)));
         }
         let entities = check::merge(entities, folder.schema.is_some(), &mut report);
         let mut report = report.or_errors()?;
@@ -213,28 +221,37 @@ impl Source {
         let mut report = report.or_errors()?;
         let mut front = Front::default();
         let naming = if texts.links.is_some() { Naming::Annotation } else { Naming::Position };
-        let added = match json {
-            true => front.add_policies_json(0, &policies.text),
-            false => front.add_policies(0, &policies.text, naming),
+        // Policies are validated while they are read; what is wrong with the schema is told in its turn.
+        let read_schema = schema.as_ref().map(|(file, json)| front.schema(&file.text, *json));
+        let refused = match json {
+            true => front
+                .add_policies_json(0, &policies.text)
+                .err()
+                .map(|f| (0, f))
+                .into_iter()
+                .collect(),
+            false => {
+                let text = PolicyText { file: 0, text: &policies.text, naming };
+                front.read(&[text], texts.links.is_some(), limits)
+            }
         };
-        added.map_err(|findings| all(codes::POLICY, &policies, findings))?;
-        check::names(&front, std::slice::from_ref(&policies), &mut report);
-        // Loose policies need no name.
-        report.items.retain(|item| item.code != codes::POLICY_UNNAMED);
+        for (_, findings) in refused {
+            report_all(&mut report, codes::POLICY, &policies, findings);
+        }
         let mut report = report.or_errors()?;
-        if let Some((file, json)) = &schema {
-            front
-                .schema(&file.text, *json)
-                .map_err(|findings| all(codes::SCHEMA, file, findings))?;
+        check::repeated(&front, std::slice::from_ref(&policies), &mut report);
+        let mut report = report.or_errors()?;
+        if let (Some((file, _)), Some(read)) = (&schema, read_schema) {
+            read.map_err(|findings| all(codes::SCHEMA, file, findings))?;
         }
         if let Some(text) = texts.links {
             links(&mut front, &TextFile::new("links.json", text), &mut report);
         }
         let report = report.or_errors()?;
-        let (errors, _) = front.validate();
+        let errors = front.validate().errors;
         let entities_file = TextFile::new("entities.json", texts.entities);
         let entities = front
-            .entities(texts.entities)
+            .entities(texts.entities, limits)
             .map_err(|finding| all(codes::ENTITIES, &entities_file, vec![finding]))?;
         let mut trees = front.policies();
         let mut files = vec![policies];
@@ -264,7 +281,7 @@ fn print(front: &Front, trees: &mut [PolicyTree], files: &mut Vec<TextFile>) {
         text.push('\n');
     }
     files.clear();
-    files.push(TextFile { name: "policies.json".to_owned(), text });
+    files.push(TextFile::new("policies.json", text));
 }
 
 fn links(front: &mut Front, file: &TextFile, report: &mut Report) {
@@ -291,38 +308,10 @@ fn nested(file: &TextFile, limits: &SourceLimits, report: &mut Report) {
             "the text nests deeper than {} levels, or {} of sets, records and blocks",
             limits.nesting_max, limits.literal_nesting_max
         );
-        let item = Diagnostic::new(codes::TOO_DEEP, message).in_file(&file.name).at(
-            &file.text,
-            at,
-            at + 1,
-        );
+        let item = file.mark(Diagnostic::new(codes::TOO_DEEP, message), at, at + 1);
         report.push(item.help("name parts of the condition in policies of their own"));
     }
 }
-
-/// Runs `work` on a thread with a stack that the nesting let through fits into.
-pub(crate) fn on_large_stack<T: Send>(
-    limits: &SourceLimits,
-    work: impl FnOnce() -> Result<T, Report> + Send,
-) -> Result<T, Report> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .stack_size(limits.parse_stack_bytes)
-            .spawn_scoped(scope, work);
-        match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(error) => {
-                let message = format!(
-                    "no thread with a stack of {} bytes: {error}",
-                    limits.parse_stack_bytes
-                );
-                Err(Diagnostic::new(codes::IO, message).into())
-            }
-        }
-    })
-}
-
-static NO_FILE: TextFile = TextFile { name: String::new(), text: String::new() };
 
 fn report_all(report: &mut Report, code: &'static str, file: &TextFile, findings: Vec<Finding>) {
     report.items.extend(all(code, file, findings).items);
@@ -338,7 +327,7 @@ fn all(code: &'static str, file: &TextFile, findings: Vec<Finding>) -> Report {
         if let Some((start, end)) =
             finding.span.filter(|(start, _)| *start <= file.text.len() && !file.text.is_empty())
         {
-            item = item.at(&file.text, start, end);
+            item = item.at_line(&file.text, file.line(start), start, end);
         }
         item.help = finding.help;
         report.push(item);
@@ -352,35 +341,6 @@ fn toml_finding(code: &'static str, name: &str, text: &str, error: manifest::Tom
         item = item.at(text, start, end);
     }
     item.into()
-}
-
-// === impl TextFile ===
-
-impl TextFile {
-    fn new(name: &str, text: &str) -> Self {
-        Self { name: name.to_owned(), text: text.to_owned() }
-    }
-
-    fn read(folder: &Path, name: &str, limits: &SourceLimits) -> Result<Self, Report> {
-        let refuse =
-            |code, message: String| Err(Diagnostic::new(code, message).in_file(name).into());
-        let path = folder.join(name);
-        match std::fs::metadata(&path) {
-            Ok(meta) if meta.len() > limits.file_bytes_max => refuse(
-                codes::TOO_LARGE,
-                format!("{} bytes are more than {}", meta.len(), limits.file_bytes_max),
-            ),
-            Ok(_) => match std::fs::read(&path).map(String::from_utf8) {
-                Ok(Ok(text)) => Ok(Self { name: name.to_owned(), text }),
-                Ok(Err(error)) => refuse(
-                    codes::IO,
-                    format!("the file is not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
-                ),
-                Err(error) => refuse(codes::IO, format!("cannot read {}: {error}", path.display())),
-            },
-            Err(error) => refuse(codes::IO, format!("cannot read {}: {error}", path.display())),
-        }
-    }
 }
 
 // === impl Folder ===

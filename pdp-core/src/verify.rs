@@ -4,8 +4,6 @@
 //! One pass over each table, once, when a bundle is loaded. It refuses to judge whether the tables are the right
 //! translation of some policies: that is what digest and signature are for.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::error::LoadError;
 use crate::ids::NONE;
 use crate::limits::CHAIN_ACTORS_MAX;
@@ -54,8 +52,14 @@ fn inside<T>(span: Span, table: &[T]) -> bool {
     table.get(span.range()).is_some()
 }
 
-fn text(span: Span, bytes: &[u8]) -> bool {
-    bytes.get(span.range()).is_some_and(|bytes| std::str::from_utf8(bytes).is_ok())
+/// The text that a table holds. Checked once as a whole: then a run of it is a text if both its ends stand between
+/// characters, and a million short ids need not be checked one by one.
+fn text_of<'t>(bytes: &'t [u8], name: &'static str) -> Result<&'t str, LoadError> {
+    std::str::from_utf8(bytes).map_err(|_| LoadError::table(name, "it is not UTF-8"))
+}
+
+fn is_text(span: Span, text: &str) -> bool {
+    text.get(span.range()).is_some()
 }
 
 /// Runs of a table that may not overlap: what all of them together may still take. Without it many entries that point
@@ -80,8 +84,7 @@ impl Budget {
 
 fn symbols(t: &Tables) -> Checked {
     let name = "symbol_ends";
-    let all = std::str::from_utf8(&t.symbol_text)
-        .map_err(|_| LoadError::table("symbol_text", "it is not UTF-8"))?;
+    let all = text_of(&t.symbol_text, "symbol_text")?;
     let ordered = t.symbol_ends.is_sorted()
         && t.symbol_ends.iter().all(|end| all.is_char_boundary(*end as usize));
     demand(ordered, name, "its ends are not in order")?;
@@ -102,24 +105,21 @@ fn slots(slots: &[Slot], entries: usize, name: &'static str) -> Checked {
     if slots.is_empty() {
         return demand(entries == 0, name, "entries cannot be found");
     }
-    let taken = slots.iter().filter(|slot| slot.ix != NONE);
-    demand(
-        slots.len().is_power_of_two() && taken.clone().count() < slots.len(),
-        name,
-        "it has no free slot",
-    )?;
-    demand(
-        taken.clone().all(|slot| (slot.ix as usize) < entries),
-        name,
-        "it names an entry that does not exist",
-    )
+    // No early way out: this way the loop runs over several slots at once.
+    let (mut taken, mut named) = (0usize, 0u32);
+    for slot in slots {
+        taken += usize::from(slot.ix != NONE);
+        named = named.max(slot.ix.wrapping_add(1));
+    }
+    demand(slots.len().is_power_of_two() && taken < slots.len(), name, "it has no free slot")?;
+    demand(named as usize <= entries, name, "it names an entry that does not exist")
 }
 
 fn meta(t: &Tables) -> Checked {
     let [meta] = t.meta.as_slice() else {
         return Err(LoadError::table("meta", "there must be one record"));
     };
-    demand(text(meta.name, &t.texts), "meta", "the name is no text")?;
+    demand(is_text(meta.name, text_of(&t.texts, "texts")?), "meta", "the name is no text")?;
     let keys = [meta.now_key, meta.delegation_key].into_iter().chain(meta.delegation_fields);
     demand(
         keys.into_iter().all(|key| none_or_below(key, &t.symbol_ends)),
@@ -223,12 +223,12 @@ fn names(t: &Tables) -> Checked {
             (start as usize).checked_add(len).is_some_and(|end| end <= t.vals.len())
         }),
     };
-    let mut ids_left = Budget::of(&t.entity_text);
+    let (ids, mut ids_left) = (text_of(&t.entity_text, "entity_text")?, Budget::of(&t.entity_text));
     for entity in &t.entities {
         let name = "entities";
         demand(ids_left.take(entity.id), name, "ids overlap")?;
         demand(
-            below(entity.entity_type, &t.types) && text(entity.id, &t.entity_text),
+            below(entity.entity_type, &t.types) && is_text(entity.id, ids),
             name,
             "a type or id does not exist",
         )?;
@@ -267,46 +267,61 @@ fn names(t: &Tables) -> Checked {
 
 fn vals(t: &Tables) -> Checked {
     let name = "vals";
-    // How deep each value is and how many values it spells out, and the same for each run that a compound value points
-    // at: a run is looked at once. Parts that are shared count as often as walking over them would meet them, so that
-    // a small table cannot spell out a value that takes for ever to compare.
-    let mut sizes: Vec<(u32, u64)> = Vec::with_capacity(t.vals.len());
-    let mut runs: HashMap<(u32, u32, bool), (u32, u64)> = HashMap::new();
+    // How deep the run that begins at a value is and how many values it spells out, for each run that a compound value
+    // points at: a run is looked at once. Parts that are shared count as often as walking over them would meet them, so
+    // that a small table cannot spell out a value that takes for ever to compare.
+    let mut runs: Vec<Run> = Vec::new();
     let spelled_max = 64 * t.vals.len() as u64 + (1 << 16);
     let (mut walked, mut compared) = (0usize, 0u64);
     let values = Values { tables: t, vals: &[], shapes: &[], shape_keys: &[], ip6: &[] };
     for (at, val) in t.vals.iter().enumerate() {
         let span = parts_of(t, *val)
             .ok_or(LoadError::table(name, "a value refers to what does not exist"))?;
+        if span.len == 0 {
+            continue;
+        }
         // Parts come before what they are part of, so nothing contains itself.
         demand(span.range().end <= at, name, "a value contains a later one")?;
-        let is_set = val.tag == TAG_SET;
-        let size = match runs.get(&(span.start, span.len, is_set)) {
-            Some(size) => *size,
-            None => {
-                walked += span.len as usize;
-                demand(walked <= 2 * t.vals.len(), name, "values overlap")?;
-                let of_parts = sizes.get(span.range()).unwrap_or_default();
-                let depth = of_parts.iter().map(|(depth, _)| *depth).max().unwrap_or(0);
-                let spells = of_parts.iter().map(|(_, spells)| *spells).sum::<u64>() + 1;
-                demand(spells <= spelled_max, name, "values share their parts too often")?;
-                let parts = span.of(&t.vals);
-                let sorted = !is_set
-                    || parts.is_sorted_by(|a: &Val, b: &Val| {
-                        compared <= spelled_max && values.compare(*a, *b, &mut compared).is_lt()
-                    });
-                demand(compared <= spelled_max, name, "sets take too long to check")?;
-                demand(sorted, name, "a set is out of order")?;
-                let size = (depth + u32::from(matches!(val.tag, TAG_SET | TAG_RECORD)), spells);
-                runs.insert((span.start, span.len, is_set), size);
-                size
+        if runs.is_empty() {
+            runs = vec![(0, 0, 0, false); t.vals.len()];
+        }
+        let parts = span.of(&t.vals);
+        let (mut len, mut depth, mut spells, mut sorted) =
+            runs.get(span.start as usize).copied().unwrap_or_default();
+        if len == 0 {
+            walked += parts.len();
+            demand(walked <= t.vals.len(), name, "values overlap")?;
+            (len, spells) = (span.len, 1);
+            for part in parts {
+                let inner = parts_of(t, *part).filter(|inner| inner.len > 0);
+                let (_, below, spelled, _) = inner
+                    .and_then(|inner| runs.get(inner.start as usize).copied())
+                    .unwrap_or((0, 0, 1, false));
+                let compound = matches!(part.tag, TAG_SET | TAG_RECORD);
+                depth = depth.max(below + u32::from(compound));
+                spells = spelled.saturating_add(spells);
             }
-        };
-        demand(size.0 <= NESTING_MAX, name, "values are nested too deeply")?;
-        sizes.push(size);
+            demand(spells <= spelled_max, name, "values share their parts too often")?;
+        }
+        demand(len == span.len, name, "values overlap")?;
+        if val.tag == TAG_SET && !sorted {
+            sorted = parts.is_sorted_by(|a: &Val, b: &Val| {
+                compared <= spelled_max && values.compare(*a, *b, &mut compared).is_lt()
+            });
+            demand(compared <= spelled_max, name, "sets take too long to check")?;
+            demand(sorted, name, "a set is out of order")?;
+        }
+        demand(depth < NESTING_MAX, name, "values are nested too deeply")?;
+        if let Some(run) = runs.get_mut(span.start as usize) {
+            *run = (len, depth, spells, sorted);
+        }
     }
     Ok(())
 }
+
+/// Of a run of values: its length or 0 if nothing points at it, how deep its values are, how many values it spells out,
+/// and whether it is known to be in the order of a set.
+type Run = (u32, u32, u64, bool);
 
 /// The run that a value is made of, empty for a scalar; `None` if it refers to what does not exist.
 fn parts_of(t: &Tables, val: Val) -> Option<Span> {
@@ -421,30 +436,35 @@ fn key_exists(t: &Tables, key: &KeyRec) -> bool {
 
 fn policies(t: &Tables) -> Checked {
     let name = "policies";
-    // Links of one template share their condition.
-    let mut checked = HashSet::new();
+    // Links of one template share their condition: how many instructions from each on have been checked already.
+    let mut checked = vec![0u32; t.ops.len()];
     let mut walked = 0usize;
-    let mut texts_left = Budget::of(&t.texts);
+    let (texts, mut texts_left) = (text_of(&t.texts, "texts")?, Budget::of(&t.texts));
     for policy in &t.policies {
         demand(texts_left.take(policy.id), name, "ids overlap")?;
-        demand(text(policy.id, &t.texts), name, "an id is no text")?;
+        demand(is_text(policy.id, texts), name, "an id is no text")?;
         let keys = below(policy.principal_key, &t.principal_keys)
             && below(policy.action_key, &t.action_keys)
             && below(policy.resource_key, &t.resource_keys);
         demand(keys && inside(policy.ops, &t.ops), name, "a key or its condition does not exist")?;
-        if checked.insert((policy.ops.start, policy.ops.len)) {
+        if let Some(len) = checked.get_mut(policy.ops.start as usize)
+            && *len != policy.ops.len
+            && policy.ops.len > 0
+        {
+            *len = policy.ops.len;
             walked += policy.ops.len as usize;
             demand(walked <= t.ops.len(), name, "conditions overlap")?;
             condition(t, policy.ops)?;
         }
     }
     let (mut pieces_left, mut text_left) = (Budget::of(&t.pieces), Budget::of(&t.pattern_text));
+    let pattern_text = text_of(&t.pattern_text, "pattern_text")?;
     for pattern in &t.patterns {
         demand(pieces_left.take(pattern.pieces), "patterns", "patterns overlap")?;
         let apart = pattern.pieces.of(&t.pieces).iter().all(|piece| text_left.take(*piece));
         demand(apart, "pieces", "pieces overlap")?;
         let pieces = inside(pattern.pieces, &t.pieces)
-            && pattern.pieces.of(&t.pieces).iter().all(|piece| text(*piece, &t.pattern_text));
+            && pattern.pieces.of(&t.pieces).iter().all(|piece| is_text(*piece, pattern_text));
         demand(pieces, "patterns", "a piece is no text")?;
     }
     demand(
@@ -455,11 +475,11 @@ fn policies(t: &Tables) -> Checked {
     let apart = t.obligations.iter().all(|o| texts_left.take(o.key) && texts_left.take(o.value));
     demand(apart, "obligations", "texts overlap")?;
     let obligations = t.obligations.iter();
-    let texts = obligations
+    let listed = obligations
         .clone()
-        .all(|o| below(o.policy, &t.policies) && text(o.key, &t.texts) && text(o.value, &t.texts));
+        .all(|o| below(o.policy, &t.policies) && is_text(o.key, texts) && is_text(o.value, texts));
     demand(
-        texts && t.obligations.is_sorted_by_key(|o| o.policy),
+        listed && t.obligations.is_sorted_by_key(|o| o.policy),
         "obligations",
         "they are out of order or no texts",
     )

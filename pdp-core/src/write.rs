@@ -1,17 +1,18 @@
 //! From tables and texts to bundle bytes; the counterpart of `read`.
 
 use crate::format::{
-    CODEC_FLAT, CODEC_JSON, ENTRY_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR, SECTION_ALIGN,
-    SECTION_CASES, SECTION_COMPILED, SECTION_SOURCE, TABLE_ALIGN, TABLE_ENTRY_BYTES, digest,
+    CODEC_FLAT, CODEC_JSON, CODEC_PACKED_JSON, ENTRY_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR,
+    SECTION_ALIGN, SECTION_CASES, SECTION_COMPILED, SECTION_SOURCE, TABLE_ALIGN, TABLE_ENTRY_BYTES,
+    digest,
 };
 use crate::program::Tables;
 
-/// Puts a bundle together. `source` and `cases` are JSON.
+/// Puts a bundle together. `source` is packed JSON, `cases` is JSON.
 pub(crate) fn bundle(tables: &Tables, source: Option<&[u8]>, cases: Option<&[u8]>) -> Vec<u8> {
     let compiled = compiled(tables);
     let mut sections: Vec<(u32, u32, &[u8])> = vec![(SECTION_COMPILED, CODEC_FLAT, &compiled)];
     if let Some(source) = source {
-        sections.push((SECTION_SOURCE, CODEC_JSON, source));
+        sections.push((SECTION_SOURCE, CODEC_PACKED_JSON, source));
     }
     if let Some(cases) = cases {
         sections.push((SECTION_CASES, CODEC_JSON, cases));

@@ -71,7 +71,7 @@ pub fn if_it_ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     let (sender, receiver) = std::sync::mpsc::channel();
     // Not waited for: a test that fails because of it must be able to say so.
     std::thread::spawn(move || sender.send(work()));
-    receiver.recv_timeout(std::time::Duration::from_secs(600)).ok()
+    receiver.recv_timeout(std::time::Duration::from_secs(60)).ok()
 }
 
 // === impl Folder ===

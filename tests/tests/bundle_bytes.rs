@@ -65,6 +65,35 @@ fn every_flipped_bit_is_refused() {
     }
 }
 
+/// Large enough that its digests are taken beside its tables.
+fn large() -> Vec<u8> {
+    let user = |at: u32| {
+        let name = format!("{at} {}", "name ".repeat(100));
+        format!(r#"{{"uid":{{"type":"U","id":"{at}"}},"attrs":{{"name":"{name}"}},"parents":[]}}"#)
+    };
+    let users: Vec<String> = (0..3_000).map(user).collect();
+    let policy =
+        "@id(\"p\") permit(principal, action, resource) when { principal.name like \"1*\" };";
+    let entities = format!("[{}]", users.join(","));
+    desk::compile(&[("bundle.toml", MANIFEST), ("p.cedar", policy), ("entities/u.json", &entities)])
+        .unwrap()
+}
+
+#[test]
+fn flipped_bits_of_a_large_bundle_are_refused_by_its_digests() {
+    let mut bytes = large();
+    assert!(bytes.len() > 1 << 20);
+    load(&bytes, "what the compiler made").unwrap();
+    // Behind the header and the section table, whose digest is looked at first.
+    for bit in (64 * 4 * 8..bytes.len() * 8).step_by(99_991) {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let error = refused(&bytes, &format!("a flip of bit {bit}"));
+        assert!(error.contains("digest") || error.contains("not zero"), "bit {bit}: {error}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    load(&bytes, "what the compiler made").unwrap();
+}
+
 #[test]
 fn every_cut_and_every_byte_too_many_is_refused() {
     let bytes = small();

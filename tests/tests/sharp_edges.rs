@@ -216,6 +216,18 @@ fn flat_chains_of_100_000_terms_compile_and_decide() {
 }
 
 #[test]
+fn flat_chains_of_20_000_calls_compile_and_decide() {
+    // What is written out to its end is one constant, what begins with the context is evaluated call by call.
+    for start in ["context.start", "datetime(\"2020-01-01\")"] {
+        let calls = ".offset(duration(\"1ms\"))".repeat(20_000);
+        let condition = format!("{start}{calls} == datetime(\"2020-01-01T00:00:20Z\")");
+        let context = r#"{"start": {"__extn": {"fn": "datetime", "arg": "2020-01-01"}}}"#;
+        let ended = if_it_ends(move || forbidden_on_every_stack(&condition, context));
+        assert!(ended.is_some(), "a chain on `{start}` takes for ever or does not forbid");
+    }
+}
+
+#[test]
 fn a_chain_of_5_000_parents_loads_and_decides() {
     let entity = |at: u32| {
         let parent = match at {

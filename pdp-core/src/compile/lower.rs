@@ -113,30 +113,58 @@ pub(super) fn fold(builder: &mut Builder, exprs: &Exprs, ix: Ix) -> Result<Optio
             }
             builder.record(pairs)?
         }
-        Node::Call(function, args) => match (function.as_str(), args.as_slice()) {
-            // How Cedar keeps datetimes that are no text: an offset from the epoch.
-            ("offset", [from, by]) => {
-                let (Some(from), Some(by)) =
-                    (fold(builder, exprs, *from)?, fold(builder, exprs, *by)?)
-                else {
-                    return Ok(None);
-                };
-                if (from.tag, by.tag) != (TAG_DATETIME, TAG_DURATION) {
-                    return Ok(None);
-                }
-                match Datetime(from.as_i64()).offset(Duration(by.as_i64())) {
-                    Some(moved) => Val::number(TAG_DATETIME, moved.0),
-                    None => return Ok(None),
-                }
-            }
-            (function, [arg]) => match exprs.node(*arg) {
-                Node::Text(text) => return construct(builder, function, text),
-                _ => return Ok(None),
-            },
-            _ => return Ok(None),
-        },
+        Node::Call(..) => return call(builder, exprs, ix),
         _ => return Ok(None),
     }))
+}
+
+/// The value of a call that is written out. A chain of calls, each on what the one before gives, is walked in a loop:
+/// nothing but the length of the text bounds it.
+fn call(builder: &mut Builder, exprs: &Exprs, ix: Ix) -> Result<Option<Val>, TooMany> {
+    let mut chain = Vec::new();
+    let mut at = ix;
+    // How Cedar keeps datetimes that are no text: an offset from the epoch.
+    while let Some((from, by)) = offset_of(exprs.node(at)) {
+        chain.push(by);
+        at = from;
+    }
+    let mut val = match exprs.node(at) {
+        Node::Call(function, args) => match args.as_slice() {
+            [arg] => match exprs.node(*arg) {
+                Node::Text(text) => construct(builder, function, text)?,
+                _ => None,
+            },
+            _ => None,
+        },
+        // Only datetimes are moved, and no other node is one.
+        _ => None,
+    };
+    for by in chain.into_iter().rev() {
+        let Some(from) = val else { return Ok(None) };
+        val = offset(builder, exprs, from, by)?;
+    }
+    Ok(val)
+}
+
+/// A datetime moved by a duration, if both are written out.
+fn offset(builder: &mut Builder, exprs: &Exprs, from: Val, by: Ix) -> Result<Option<Val>, TooMany> {
+    if from.tag != TAG_DATETIME {
+        return Ok(None);
+    }
+    let by = fold(builder, exprs, by)?.filter(|by| by.tag == TAG_DURATION);
+    let moved = by.and_then(|by| Datetime(from.as_i64()).offset(Duration(by.as_i64())));
+    Ok(moved.map(|moved| Val::number(TAG_DATETIME, moved.0)))
+}
+
+/// What an offset moves, and by what.
+fn offset_of(node: &Node) -> Option<(Ix, Ix)> {
+    match node {
+        Node::Call(function, args) => match (function.as_str(), args.as_slice()) {
+            ("offset", [from, by]) => Some((*from, *by)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn construct(builder: &mut Builder, function: &str, text: &str) -> Result<Option<Val>, TooMany> {
@@ -195,17 +223,21 @@ impl Lower<'_> {
     fn expr(&mut self, ix: Ix) -> Result<(), Failure> {
         let mut chain = Vec::new();
         let mut at = ix;
-        let bottom = loop {
-            if let Some(val) = fold(self.builder, self.exprs, at)? {
+        let mut bottom = loop {
+            let node = self.exprs.node(at);
+            // Whether a chain of offsets is written out is told from its end, once, not anew at each of them.
+            if offset_of(node).is_none()
+                && let Some(val) = fold(self.builder, self.exprs, at)?
+            {
                 break Bottom::Constant(val);
             }
-            if let Node::Attr(..) = self.exprs.node(at)
+            if let Node::Attr(..) = node
                 && let Some(read) = self.paths.read(self.exprs, at)
             {
                 self.push(op::READ, 0, read, 0);
                 break Bottom::Emitted;
             }
-            match first_operand(self.exprs.node(at)) {
+            match first_operand(node) {
                 Some(first) => {
                     chain.push(at);
                     at = first;
@@ -213,6 +245,13 @@ impl Lower<'_> {
                 None => break Bottom::Open,
             }
         };
+        while let Bottom::Constant(from) = bottom
+            && let Some((_, by)) = chain.last().and_then(|at| offset_of(self.exprs.node(*at)))
+            && let Some(moved) = offset(self.builder, self.exprs, from, by)?
+        {
+            chain.pop();
+            bottom = Bottom::Constant(moved);
+        }
         match bottom {
             Bottom::Constant(val) => {
                 let at = self.builder.constant(val)?;

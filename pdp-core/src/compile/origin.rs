@@ -1,115 +1,107 @@
 //! The source section: where each policy came from and what its conjuncts are, for explanations and `inspect`.
 
+use std::collections::HashMap;
+
 use super::lift::Scope;
-use super::lower::{Condition, Mark};
+use super::lower::{self, Condition};
+use crate::ids::{TooMany, next_id};
 use crate::op;
-use crate::origin::{Clause, File, Origin, Origins};
+use crate::origin::{File, Mark, Origin, Written};
 use crate::source::Source;
-use crate::source::tree::{Constraint, Exprs, Ix, Node, PolicyTree};
+use crate::source::tree::{Exprs, Ix, Node, PolicyTree};
 
-/// The entry of one policy.
-pub(super) fn of(
-    policy: &PolicyTree,
-    scope: &Scope,
-    condition: &Condition,
-    source: &Source,
-) -> Origin {
-    let text = source.files.get(policy.place.file).map_or("", |file| &file.text);
-    Origin {
-        file: policy.place.file,
-        start: policy.place.start,
-        end: policy.place.end,
-        line: line(text, policy.place.start),
-        found: found(scope),
-        reads: reads(&policy.condition),
-        clauses: condition.marks.iter().map(|mark| clause(policy, mark, text)).collect(),
+/// The section under construction.
+#[derive(Debug, Default)]
+pub(super) struct Section {
+    reads: Vec<Vec<String>>,
+    known_reads: HashMap<Vec<String>, u32>,
+    policies: Vec<Origin>,
+}
+
+impl Section {
+    /// Adds the entry of one policy.
+    pub(super) fn add(
+        &mut self,
+        policy: &PolicyTree,
+        scope: &Scope,
+        condition: &Condition,
+    ) -> Result<(), TooMany> {
+        let reads = reads(&policy.condition);
+        let reads = match self.known_reads.get(&reads) {
+            Some(known) => *known,
+            None => {
+                let next = next_id(self.reads.len())?;
+                self.reads.push(reads.clone());
+                self.known_reads.insert(reads, next);
+                next
+            }
+        };
+        self.policies.push(Origin {
+            file: next_id(policy.place.file)?,
+            start: next_id(policy.place.start)?,
+            len: next_id(policy.place.end - policy.place.start)?,
+            reads,
+            lifted: next_id(scope.lifted)?,
+            marks: condition.marks.iter().map(|of| mark(policy, of)).collect(),
+        });
+        Ok(())
+    }
+
+    /// The section's bytes.
+    pub(super) fn json(self, source: &Source) -> Vec<u8> {
+        let files = source.files.iter();
+        let files = files.map(|file| File { name: file.name.as_str(), text: file.text.as_str() });
+        let written =
+            Written { files: files.collect(), reads: self.reads, policies: self.policies };
+        // Strings and numbers always serialise.
+        serde_json::to_vec(&written).unwrap_or_default()
     }
 }
 
-/// The section's bytes.
-pub(super) fn section(source: &Source, policies: Vec<Origin>) -> Vec<u8> {
-    let files = source
-        .files
-        .iter()
-        .map(|file| File { name: file.name.clone(), text: file.text.clone() })
-        .collect();
-    // Strings and numbers always serialise.
-    serde_json::to_vec(&Origins { files, policies }).unwrap_or_default()
-}
-
-fn clause(policy: &PolicyTree, mark: &Mark, text: &str) -> Clause {
-    let (negated, inner) = match policy.condition.node(mark.clause) {
+fn mark(policy: &PolicyTree, of: &lower::Mark) -> Mark {
+    let (negated, inner) = match policy.condition.node(of.clause) {
         Node::Unary(op::NOT, inner) => (true, *inner),
-        _ => (false, mark.clause),
+        _ => (false, of.clause),
     };
-    let span = policy.condition.span(mark.clause).or_else(|| policy.condition.span(inner));
-    let written = span.and_then(|(start, end)| text.get(start as usize..end as usize));
-    Clause {
-        start: mark.start,
-        end: mark.end,
-        middle: mark.middle,
-        operator: operator(&policy.condition, inner).map(str::to_owned),
-        text: written.unwrap_or("").split_whitespace().collect::<Vec<_>>().join(" "),
-        line: span.filter(|_| written.is_some()).map_or(0, |(start, _)| line(text, start as usize)),
+    let span = policy.condition.span(of.clause).or_else(|| policy.condition.span(inner));
+    let policy_start = u32::try_from(policy.place.start).ok();
+    let text = span.zip(policy_start).and_then(|((start, end), policy_start)| {
+        Some((start.checked_sub(policy_start)?, end.checked_sub(start)?))
+    });
+    Mark {
+        start: of.start,
+        len: of.end - of.start,
+        left: of.middle.map(|middle| middle - of.start),
+        operator: match policy.condition.node(inner) {
+            Node::Binary(code, _, _) => *code,
+            _ => 0,
+        },
         negated,
+        text,
     }
-}
-
-fn operator(exprs: &Exprs, ix: Ix) -> Option<&'static str> {
-    match exprs.node(ix) {
-        Node::Binary(code, _, _) => Some(match *code {
-            op::EQ => "==",
-            op::LESS => "<",
-            op::LESS_EQ => "<=",
-            op::IN => "in",
-            op::CONTAINS => "contains",
-            op::CONTAINS_ALL => "containsAll",
-            op::CONTAINS_ANY => "containsAny",
-            op::HAS_TAG => "hasTag",
-            _ => return None,
-        }),
-        _ => None,
-    }
-}
-
-/// How the index finds the policy, in words.
-fn found(scope: &Scope) -> String {
-    let part = |name: &str, constraint: &Constraint| match constraint {
-        Constraint::Any => format!("any {name}"),
-        Constraint::Is(ty) => format!("{name} is {ty}"),
-        Constraint::Eq(of) => format!("{name} == {of}"),
-        Constraint::In(of) => format!("{name} in {of}"),
-        Constraint::IsIn(ty, of) => format!("{name} is {ty} in {of}"),
-        Constraint::InSet(of) => {
-            let names: Vec<String> = of.iter().map(ToString::to_string).collect();
-            format!("{name} in [{}]", names.join(", "))
-        }
-    };
-    let parts = [
-        part("principal", &scope.principal),
-        part("action", &scope.action),
-        part("resource", &scope.resource),
-    ];
-    let lifted = match scope.lifted {
-        0 => String::new(),
-        n => format!(" ({n} lifted from the condition)"),
-    };
-    format!("{}{lifted}", parts.join(", "))
 }
 
 /// What a condition reads of the request and the store, as paths.
 fn reads(exprs: &Exprs) -> Vec<String> {
-    let mut paths: Vec<String> = (0..exprs.len()).filter_map(|ix| path(exprs, ix)).collect();
+    // `context.input` is read on the way to `context.input.amount`: only the longest are named.
+    let mut on_the_way = vec![false; exprs.len() as usize];
+    for ix in 0..exprs.len() {
+        if let Node::Attr(of, _) | Node::Has(of, _) = exprs.node(ix)
+            && let Some(mark) = on_the_way.get_mut(*of as usize)
+        {
+            *mark = true;
+        }
+    }
+    let ends = (0..exprs.len()).zip(on_the_way).filter(|(_, on_the_way)| !on_the_way);
+    let mut paths: Vec<String> = ends.filter_map(|(ix, _)| path(exprs, ix)).collect();
     paths.sort();
     paths.dedup();
-    // `context.input` is read on the way to `context.input.amount`.
-    let longer = paths.clone();
-    paths.retain(|path| {
-        !longer.iter().any(|other| {
-            other.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.'))
-        })
-    });
-    paths
+    let kept = |path: &String| {
+        let longer = format!("{path}.");
+        let from = paths.partition_point(|other| *other < longer);
+        !paths.get(from).is_some_and(|other| other.starts_with(&longer))
+    };
+    paths.iter().filter(|path| kept(path)).cloned().collect()
 }
 
 fn path(exprs: &Exprs, ix: Ix) -> Option<String> {
@@ -134,9 +126,4 @@ fn path(exprs: &Exprs, ix: Ix) -> Option<String> {
             _ => return None,
         }
     }
-}
-
-fn line(text: &str, at: usize) -> u32 {
-    let before = text.as_bytes().get(..at).unwrap_or_default();
-    u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).unwrap_or(0)
 }

@@ -5,7 +5,7 @@
 //! Everything here recurses as deep as its input nests: `nesting` has counted that before, and the caller runs it on
 //! a thread whose stack is large enough.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use cedar_policy_core::ast::{
     ActionConstraint, BinaryOp, EntityReference, EntityUID, Expr, ExprKind, Literal, PartialValue,
@@ -17,15 +17,19 @@ use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::parser;
 use cedar_policy_core::validator::types::{Attributes, EntityKind, Type};
 use cedar_policy_core::validator::{
-    CoreSchema, ValidationMode, Validator, ValidatorEntityTypeKind, ValidatorSchema,
+    CoreSchema, ValidationMode, ValidationWarning, Validator, ValidatorEntityTypeKind,
+    ValidatorSchema,
 };
 use cedar_policy_core::{ast, est};
 use miette::Diagnostic;
 
+use super::parts::{Part, elements, parts};
+use super::threads;
 use super::tree::{
     ActionTree, Constraint, EntityTree, EntityTypeTree, Exprs, FieldTree, Ix, LinkTree, Name, Node,
     Place, PolicyTree, SchemaTree, TypeTree,
 };
+use crate::limits::SourceLimits;
 use crate::op;
 
 /// What Cedar's front end has to say about a text.
@@ -60,40 +64,115 @@ pub(crate) struct Named {
     pub(crate) is_template: bool,
 }
 
+/// A text of policies that is to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PolicyText<'a> {
+    /// Position among the source's files.
+    pub(crate) file: usize,
+    pub(crate) text: &'a str,
+    pub(crate) naming: Naming<'a>,
+}
+
 /// Policies, and the schema they are checked against.
 #[derive(Debug, Default)]
 pub(crate) struct Front {
-    set: PolicySet,
     schema: Option<ValidatorSchema>,
-    ids: HashSet<String>,
     /// Static policies, templates and links, in source order.
     pub(crate) named: Vec<Named>,
+    /// Where in `named` an id stands first; of policies that are kept.
+    ids: HashMap<String, usize>,
+    /// The policies that are kept, for links.
+    set: PolicySet,
+    /// What is left of the policies that are not kept.
+    taken: Option<(Vec<PolicyTree>, Verdict)>,
+}
+
+/// What the strict validator says.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) errors: Vec<Finding>,
+    pub(crate) warnings: Vec<Finding>,
+    /// Warnings about characters, which Cedar tells after those of all policies.
+    confusable: Vec<Finding>,
+}
+
+/// What is taken from a part of a text.
+#[derive(Debug, Default)]
+struct Taken {
+    named: Vec<Named>,
+    trees: Vec<PolicyTree>,
+    verdict: Verdict,
 }
 
 // === impl Front ===
 
 impl Front {
-    /// Parses a policy text. Ids that repeat are found by the caller, in `named`.
-    pub(crate) fn add_policies(
+    /// Reads policy texts, and gives what is wrong with each file. Ids that repeat are found by the caller, in `named`.
+    pub(crate) fn read(
         &mut self,
-        file: usize,
-        text: &str,
-        naming: Naming<'_>,
-    ) -> Result<(), Vec<Finding>> {
-        let parsed = parser::parse_policyset(text)
+        texts: &[PolicyText<'_>],
+        links_follow: bool,
+        limits: &SourceLimits,
+    ) -> Vec<(usize, Vec<Finding>)> {
+        if links_follow {
+            let keep = |text: &PolicyText<'_>| {
+                self.keep_policies(*text).err().map(|findings| (text.file, findings))
+            };
+            return texts.iter().filter_map(keep).collect();
+        }
+        self.take_policies(texts, limits)
+    }
+
+    /// Reads policy texts whose templates nobody links, on all cores, and validates them if there is a schema.
+    fn take_policies(
+        &mut self,
+        texts: &[PolicyText<'_>],
+        limits: &SourceLimits,
+    ) -> Vec<(usize, Vec<Finding>)> {
+        let validator = self.schema.clone().map(Validator::new);
+        let pieces: Vec<(PolicyText<'_>, Part<'_>)> = texts
+            .iter()
+            .flat_map(|text| parts(text.text).into_iter().map(move |part| (*text, part)))
+            .collect();
+        let mut taken = threads::map(limits, pieces, |(text, part)| {
+            (text, take(text, part, validator.as_ref()))
+        });
+        let (mut all, mut refused) = (Taken::default(), Vec::new());
+        for of_text in taken.chunk_by_mut(|(a, _), (b, _)| a.file == b.file) {
+            let Some((text, _)) = of_text.first() else { continue };
+            if of_text.iter().all(|(_, taken)| taken.is_some()) {
+                of_text.iter_mut().filter_map(|(_, taken)| taken.take()).for_each(|t| all.add(t));
+                continue;
+            }
+            // What Cedar has to say is about the whole text.
+            let whole = Part { text: text.text, start: 0, first: 0, policies: None };
+            match parser::parse_policyset(text.text) {
+                Err(errors) => {
+                    refused.push((text.file, errors.iter().map(|e| finding(e)).collect()));
+                }
+                Ok(_) => all.add(take(*text, whole, validator.as_ref()).unwrap_or_default()),
+            }
+        }
+        all.verdict.sort();
+        self.named = all.named;
+        self.taken = Some((all.trees, all.verdict));
+        refused
+    }
+
+    /// Parses a policy text and keeps it, for links.
+    fn keep_policies(&mut self, text: PolicyText<'_>) -> Result<(), Vec<Finding>> {
+        let parsed = parser::parse_policyset(text.text)
             .map_err(|errors| errors.iter().map(|e| finding(e)).collect::<Vec<_>>())?;
         // Cedar numbers policies and templates together, in the order of the text.
         let mut templates: Vec<&Template> = parsed.all_templates().collect();
         templates.sort_by_key(|template| position(template.id()));
         for (at, template) in templates.into_iter().enumerate() {
-            let annotation = annotation(template);
-            let id = match (naming, &annotation) {
-                (Naming::Position, _) | (Naming::Annotation, None) => template.id().to_string(),
-                (Naming::AnnotationOrFile(name), None) => format!("{name}#{at}"),
-                (_, Some(id)) => id.clone(),
-            };
-            let span = template.loc().map_or((0, 0), |loc| (loc.start(), loc.end()));
-            self.add(template, id, file, span, annotation.is_some())?;
+            let named = text.named(template, at, 0);
+            // An id that repeats is reported by the caller, once, with both places.
+            if !self.ids.contains_key(&named.id) {
+                add(&mut self.set, template.new_id(PolicyID::from_string(&named.id)))?;
+            }
+            self.name(named);
         }
         Ok(())
     }
@@ -106,9 +185,8 @@ impl Front {
     ) -> Result<(), Vec<Finding>> {
         let set: est::PolicySet = serde_json::from_str(text).map_err(|e| plain(e.to_string()))?;
         let set = PolicySet::try_from(set).map_err(|e| vec![finding(&e)])?;
-        let mut named: Vec<Named> = Vec::new();
         for template in set.all_templates() {
-            named.push(Named {
+            self.name(Named {
                 id: template.id().to_string(),
                 file,
                 span: (0, 0),
@@ -117,7 +195,7 @@ impl Front {
             });
         }
         for link in set.policies().filter(|policy| !policy.is_static()) {
-            named.push(Named {
+            self.name(Named {
                 id: link.id().to_string(),
                 file,
                 span: (0, 0),
@@ -125,34 +203,13 @@ impl Front {
                 is_template: false,
             });
         }
-        self.named = named;
         self.set = set;
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        template: &Template,
-        id: String,
-        file: usize,
-        span: (usize, usize),
-        has_annotation: bool,
-    ) -> Result<(), Vec<Finding>> {
-        let is_template = !template.is_static();
-        let renamed = template.new_id(PolicyID::from_string(&id));
-        // An id that repeats is reported by the caller, once, with both places.
-        if self.ids.insert(id.clone()) {
-            match is_template {
-                true => self.set.add_template(renamed).map_err(|e| plain(e.to_string()))?,
-                false => {
-                    let policy =
-                        StaticPolicy::try_from(renamed).map_err(|e| plain(e.to_string()))?;
-                    self.set.add_static(policy).map_err(|e| plain(e.to_string()))?;
-                }
-            }
-        }
-        self.named.push(Named { id, file, span, has_annotation, is_template });
-        Ok(())
+    fn name(&mut self, named: Named) {
+        self.ids.entry(named.id.clone()).or_insert(self.named.len());
+        self.named.push(named);
     }
 
     /// Links a template.
@@ -174,16 +231,12 @@ impl Front {
             values.insert(slot, uid);
         }
         let template = PolicyID::from_string(&link.template_id);
-        let place = self
-            .named
-            .iter()
-            .find(|named| named.id == link.template_id)
-            .map(|named| (named.file, named.span));
+        let place = self.ids.get(&link.template_id).and_then(|at| self.named.get(*at));
+        let (file, span) = place.map_or((0, (0, 0)), |named| (named.file, named.span));
         self.set
             .link(template, PolicyID::from_string(&link.link_id), values)
             .map_err(|e| one(e.to_string()))?;
-        let (file, span) = place.unwrap_or((0, (0, 0)));
-        self.named.push(Named {
+        self.name(Named {
             id: link.link_id.clone(),
             file,
             span,
@@ -208,29 +261,26 @@ impl Front {
         Ok(warnings.map(|warning| finding(&warning)).collect())
     }
 
-    /// What the strict validator says: errors, warnings. Nothing without a schema.
-    pub(crate) fn validate(&self) -> (Vec<Finding>, Vec<Finding>) {
-        let Some(schema) = &self.schema else { return (Vec::new(), Vec::new()) };
-        let result = Validator::new(schema.clone()).validate(&self.set, ValidationMode::Strict);
-        let mut errors: Vec<Finding> =
-            result.validation_errors().map(|e| of_policy(finding(e))).collect();
-        // The validator keeps them in a hash set.
-        errors
-            .sort_by(|a, b| (&a.policy, a.span, &a.message).cmp(&(&b.policy, b.span, &b.message)));
-        let warnings = result.validation_warnings().map(|w| of_policy(finding(w))).collect();
-        (errors, warnings)
+    /// What the strict validator says. Nothing without a schema.
+    pub(crate) fn validate(&mut self) -> Verdict {
+        match (&mut self.taken, &self.schema) {
+            (Some((_, verdict)), _) => std::mem::take(verdict),
+            (None, Some(schema)) => {
+                let mut verdict = Verdict::of(&Validator::new(schema.clone()), &self.set, 0);
+                verdict.sort();
+                verdict
+            }
+            (None, None) => Verdict::default(),
+        }
     }
 
     /// Static policies and links, in source order.
-    pub(crate) fn policies(&self) -> Vec<PolicyTree> {
+    pub(crate) fn policies(&mut self) -> Vec<PolicyTree> {
+        if let Some((trees, _)) = &mut self.taken {
+            return std::mem::take(trees);
+        }
         let static_or_linked = self.named.iter().filter(|named| !named.is_template);
-        static_or_linked
-            .filter_map(|named| {
-                let policy = self.set.get(&PolicyID::from_string(&named.id))?;
-                let (start, end) = named.span;
-                Some(policy_tree(policy, &named.id, Place { file: named.file, start, end }))
-            })
-            .collect()
+        static_or_linked.filter_map(|named| named.tree(&self.set, 0)).collect()
     }
 
     /// Every policy printed in Cedar's syntax: the text of sources that have none, such as JSON.
@@ -243,8 +293,39 @@ impl Front {
         self.schema.as_ref().map(schema_tree)
     }
 
-    /// Reads entities; with a schema they must conform to it, and its actions are among them.
-    pub(crate) fn entities(&self, json: &str) -> Result<Vec<EntityTree>, Finding> {
+    /// Reads entities, on all cores; with a schema they must conform to it, and its actions are among them.
+    pub(crate) fn entities(
+        &self,
+        json: &str,
+        limits: &SourceLimits,
+    ) -> Result<Vec<EntityTree>, Finding> {
+        let runs = elements(json).filter(|runs| runs.len() > 1).unwrap_or_default();
+        let read = threads::map(limits, runs, |run| self.entities_of(&format!("[{run}]")).ok());
+        if let Some(read) = read.into_iter().collect::<Option<Vec<_>>>() {
+            let mut trees: Vec<EntityTree> = read.into_iter().flatten().collect();
+            trees.sort_by(|a, b| a.name.cmp(&b.name));
+            // The schema's actions are in each run, each time the same.
+            let of_schema = |name: &Name| {
+                let (_, last) =
+                    name.entity_type.rsplit_once("::").unwrap_or(("", &name.entity_type));
+                self.schema.is_some() && last == "Action"
+            };
+            trees.dedup_by(|a, b| a.name == b.name && of_schema(&a.name));
+            let repeats = trees.windows(2).any(|two| match two {
+                [a, b] => a.name == b.name,
+                _ => false,
+            });
+            if !trees.is_empty() && !repeats {
+                return Ok(trees);
+            }
+        }
+        // What Cedar has to say, also about entities that repeat, is about the whole text.
+        let mut trees = self.entities_of(json)?;
+        trees.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(trees)
+    }
+
+    fn entities_of(&self, json: &str) -> Result<Vec<EntityTree>, Finding> {
         let schema = self.schema.as_ref().map(CoreSchema::new);
         // The closure of the hierarchy is ours to compute: Cedar's takes time quadratic in its depth.
         let parser = EntityJsonParser::new(
@@ -253,9 +334,118 @@ impl Front {
             TCComputation::AssumeAlreadyComputed,
         );
         let entities = parser.from_json_str(json).map_err(|e| finding(&e))?;
-        let mut trees = entities.iter().map(entity_tree).collect::<Result<Vec<_>, _>>()?;
-        trees.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(trees)
+        entities.iter().map(entity_tree).collect()
+    }
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// The validator's verdict on a set of policies whose text begins at `start` of a file.
+    fn of(validator: &Validator, set: &PolicySet, start: usize) -> Self {
+        let result = validator.validate(set, ValidationMode::Strict);
+        let said = |diagnostic: &dyn Diagnostic| {
+            let mut said = of_policy(finding(diagnostic));
+            said.span = said.span.map(|(from, to)| (start + from, start + to));
+            said
+        };
+        let of_policies = |warning: &&ValidationWarning| {
+            use ValidationWarning::{ImpossiblePolicy, InvalidActionApplication};
+            matches!(warning, ImpossiblePolicy(_) | InvalidActionApplication(_))
+        };
+        let (warnings, confusable): (Vec<_>, Vec<_>) =
+            result.validation_warnings().partition(of_policies);
+        Self {
+            errors: result.validation_errors().map(|error| said(error)).collect(),
+            warnings: warnings.into_iter().map(|warning| said(warning)).collect(),
+            confusable: confusable.into_iter().map(|warning| said(warning)).collect(),
+        }
+    }
+
+    fn sort(&mut self) {
+        // The validator keeps them in a hash set.
+        self.errors
+            .sort_by(|a, b| (&a.policy, a.span, &a.message).cmp(&(&b.policy, b.span, &b.message)));
+        self.warnings.append(&mut self.confusable);
+    }
+}
+
+// === impl Taken ===
+
+impl Taken {
+    fn add(&mut self, mut part: Taken) {
+        self.named.append(&mut part.named);
+        self.trees.append(&mut part.trees);
+        self.verdict.errors.append(&mut part.verdict.errors);
+        self.verdict.warnings.append(&mut part.verdict.warnings);
+        self.verdict.confusable.append(&mut part.verdict.confusable);
+    }
+}
+
+/// What is needed of a part's policies; `None` if Cedar refuses it, or reads other policies than were counted.
+fn take(text: PolicyText<'_>, part: Part<'_>, validator: Option<&Validator>) -> Option<Taken> {
+    let cst = parser::text_to_cst::parse_policies(part.text).ok()?;
+    let mut taken = Taken::default();
+    let mut set = PolicySet::new();
+    for (at, policy) in (part.first..).zip(&cst.as_inner()?.0) {
+        let mut template = policy.to_template(PolicyID::from_string(format!("policy{at}"))).ok()?;
+        let named = text.named(&template, at, part.start);
+        let id = PolicyID::from_string(&named.id);
+        if *template.id() != id {
+            template = template.new_id(id.clone());
+        }
+        // An id that repeats is reported by the caller, once, with both places.
+        if set.get(&id).is_none() && set.get_template(&id).is_none() {
+            add(&mut set, template).ok()?;
+        }
+        taken.named.push(named);
+    }
+    drop(cst);
+    if part.policies.is_some_and(|counted| counted != taken.named.len()) {
+        return None;
+    }
+    if let Some(validator) = validator {
+        taken.verdict = Verdict::of(validator, &set, part.start);
+    }
+    let fixed = taken.named.iter().filter(|named| !named.is_template);
+    taken.trees = fixed.filter_map(|named| named.tree(&set, part.start)).collect();
+    Some(taken)
+}
+
+fn add(set: &mut PolicySet, template: Template) -> Result<(), Vec<Finding>> {
+    if template.is_static() {
+        let policy = StaticPolicy::try_from(template).map_err(|e| plain(e.to_string()))?;
+        set.add_static(policy).map_err(|e| plain(e.to_string()))
+    } else {
+        set.add_template(template).map_err(|e| plain(e.to_string()))
+    }
+}
+
+// === impl PolicyText ===
+
+impl PolicyText<'_> {
+    /// The name of a policy of this text: its `at`th, parsed from a part that begins at `start`.
+    fn named(&self, template: &Template, at: usize, start: usize) -> Named {
+        let annotation = annotation(template);
+        let has_annotation = annotation.is_some();
+        let id = match (self.naming, annotation) {
+            (Naming::Position, _) | (Naming::Annotation, None) => template.id().to_string(),
+            (Naming::AnnotationOrFile(name), None) => format!("{name}#{at}"),
+            (_, Some(id)) => id,
+        };
+        let span = template.loc().map_or((0, 0), |loc| (start + loc.start(), start + loc.end()));
+        Named { id, file: self.file, span, has_annotation, is_template: !template.is_static() }
+    }
+}
+
+// === impl Named ===
+
+impl Named {
+    /// The policy of this name, parsed from a text that begins at `start` of its file.
+    fn tree(&self, set: &PolicySet, start: usize) -> Option<PolicyTree> {
+        let policy = set.get(&PolicyID::from_string(&self.id))?;
+        let (from, to) = self.span;
+        Some(policy_tree(policy, &self.id, Place { file: self.file, start: from, end: to }, start))
     }
 }
 
@@ -315,13 +505,14 @@ fn plain(message: String) -> Vec<Finding> {
 
 // === policies ===
 
-fn policy_tree(policy: &Policy, id: &str, place: Place) -> PolicyTree {
+/// A policy; `start` is where the text it was parsed from begins in its file.
+fn policy_tree(policy: &Policy, id: &str, place: Place, start: usize) -> PolicyTree {
     let env = policy.env();
     let mut condition = Exprs::default();
     let mut clauses = Vec::new();
     if let Some(expr) = policy.non_scope_constraints() {
         for clause in conjuncts(expr) {
-            let root = Convert { exprs: &mut condition, env }.expr(clause);
+            let root = Convert { exprs: &mut condition, env, start }.expr(clause);
             clauses.push(root);
         }
     }
@@ -394,6 +585,8 @@ fn name(uid: &EntityUID) -> Name {
 struct Convert<'a> {
     exprs: &'a mut Exprs,
     env: &'a SlotEnv,
+    /// Where the text that was parsed begins in its file.
+    start: usize,
 }
 
 impl Convert<'_> {
@@ -435,7 +628,8 @@ impl Convert<'_> {
             // `first_operand` names no other.
             _ => Node::Bool(false),
         };
-        self.exprs.push(node, span(expr))
+        let span = span(expr, self.start);
+        self.exprs.push(node, span)
     }
 
     fn bottom(&mut self, expr: &Expr) -> Ix {
@@ -470,7 +664,8 @@ impl Convert<'_> {
             // Unknowns belong to partial evaluation, which is not switched on; they would evaluate to an error.
             _ => Node::Call(String::new(), Vec::new()),
         };
-        self.exprs.push(node, span(expr))
+        let span = span(expr, self.start);
+        self.exprs.push(node, span)
     }
 }
 
@@ -489,9 +684,10 @@ fn first_operand(expr: &Expr) -> Option<&Expr> {
     }
 }
 
-fn span(expr: &Expr) -> Option<(u32, u32)> {
+fn span(expr: &Expr, start: usize) -> Option<(u32, u32)> {
     let loc = expr.source_loc()?;
-    Some((u32::try_from(loc.start()).ok()?, u32::try_from(loc.end()).ok()?))
+    let place = |at: usize| u32::try_from(start + at).ok();
+    Some((place(loc.start())?, place(loc.end())?))
 }
 
 fn unary(op: UnaryOp) -> u8 {
@@ -634,7 +830,7 @@ fn converted<'e, K: ToString + 'e>(
         let key = key.to_string();
         let expr = RestrictedExpr::try_from(value.clone())
             .map_err(|_| one(format!("`{key}` of {owner} is not a value")))?;
-        let ix = Convert { exprs: values, env: &env }.expr(expr.as_ref());
+        let ix = Convert { exprs: values, env: &env, start: 0 }.expr(expr.as_ref());
         found.push((key, ix));
     }
     found.sort_by(|(a, _), (b, _)| a.cmp(b));

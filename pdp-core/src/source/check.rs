@@ -1,12 +1,13 @@
 //! What Cedar's front end does not check: names that repeat, references that dangle, entities defined twice, links,
 //! and what the manifest promises.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::TextFile;
-use super::cedar::Front;
+use super::cedar::{Front, Named};
+use super::file::TextFile;
 use super::manifest::Manifest;
 use super::tree::{Constraint, EntityTree, LinkTree, Name, PolicyTree, SchemaTree};
 use crate::codes::{self, Diagnostic, Report};
@@ -30,30 +31,53 @@ pub(super) fn links(text: &str) -> Result<Vec<LinkTree>, String> {
 
 /// Ids that repeat are errors, policies without one are warnings.
 pub(super) fn names(front: &Front, files: &[TextFile], report: &mut Report) {
-    let mut first: HashMap<&str, usize> = HashMap::new();
-    for (at, named) in front.named.iter().enumerate() {
+    let mut taken = Taken::default();
+    for named in &front.named {
         let Some(file) = files.get(named.file) else { continue };
-        let (start, end) = named.span;
-        if let Some(before) =
-            first.get(named.id.as_str()).and_then(|before| front.named.get(*before))
-        {
-            let other = files.get(before.file).map_or("", |file| &file.name);
-            let message = format!("policy id `{}` is taken, by a policy in {other}", named.id);
-            let item = Diagnostic::new(codes::POLICY_DUPLICATE, message).in_file(&file.name);
-            report.push(item.at(&file.text, start, end).help("give each policy an @id of its own"));
-        } else {
-            first.insert(&named.id, at);
-        }
+        report.items.extend(taken.repeats(named, file, files));
         if !named.has_annotation {
             let message = format!("policy `{}` has no @id and is named by its position", named.id);
-            let item = Diagnostic::new(codes::POLICY_UNNAMED, message).in_file(&file.name).at(
-                &file.text,
-                start,
-                start + 1,
-            );
-            report.push(item.help(
+            let item = Diagnostic::new(codes::POLICY_UNNAMED, message);
+            let (start, _) = named.span;
+            report.push(file.mark(item, start, start + 1).help(
                 "add @id(\"…\"), so that answers and logs keep naming it when the file changes",
             ));
+        }
+    }
+}
+
+/// Ids that repeat, where policies need none.
+pub(super) fn repeated(front: &Front, files: &[TextFile], report: &mut Report) {
+    let mut taken = Taken::default();
+    for named in &front.named {
+        let Some(file) = files.get(named.file) else { continue };
+        report.items.extend(taken.repeats(named, file, files));
+    }
+}
+
+/// Ids that are taken, and by which file's policy.
+#[derive(Default)]
+struct Taken<'f>(HashMap<&'f str, usize>);
+
+impl<'f> Taken<'f> {
+    fn repeats(
+        &mut self,
+        named: &'f Named,
+        file: &TextFile,
+        files: &[TextFile],
+    ) -> Option<Diagnostic> {
+        match self.0.entry(&named.id) {
+            Entry::Vacant(free) => {
+                free.insert(named.file);
+                None
+            }
+            Entry::Occupied(before) => {
+                let other = files.get(*before.get()).map_or("", |file| &file.name);
+                let message = format!("policy id `{}` is taken, by a policy in {other}", named.id);
+                let item = Diagnostic::new(codes::POLICY_DUPLICATE, message);
+                let (start, end) = named.span;
+                Some(file.mark(item, start, end).help("give each policy an @id of its own"))
+            }
         }
     }
 }
@@ -73,21 +97,24 @@ pub(super) fn templates(front: &Front, files: &[TextFile], report: &mut Report) 
     {
         let Some(file) = files.get(named.file) else { continue };
         let message = format!("template `{}` is not linked and decides nothing", named.id);
-        let item = Diagnostic::new(codes::TEMPLATE_UNUSED, message).in_file(&file.name);
-        report.push(
-            item.at(&file.text, named.span.0, named.span.0 + 1).help("link it in links.json"),
-        );
+        let item = Diagnostic::new(codes::TEMPLATE_UNUSED, message);
+        let (start, _) = named.span;
+        report.push(file.mark(item, start, start + 1).help("link it in links.json"));
     }
 }
 
-/// The file of a policy or template.
-pub(super) fn file_of<'f>(
-    front: &Front,
+/// The file of each policy and template.
+pub(super) fn files_of<'f>(
+    front: &'f Front,
     files: &'f [TextFile],
-    policy: Option<&str>,
-) -> Option<&'f TextFile> {
-    let named = front.named.iter().find(|named| Some(named.id.as_str()) == policy)?;
-    files.get(named.file)
+) -> HashMap<&'f str, &'f TextFile> {
+    let mut found = HashMap::new();
+    for named in &front.named {
+        if let Some(file) = files.get(named.file) {
+            found.entry(named.id.as_str()).or_insert(file);
+        }
+    }
+    found
 }
 
 /// Entities of all files as one list. The schema's actions are in each file's, hence only once here.
@@ -109,9 +136,8 @@ pub(super) fn merge(
                 Some(other) => {
                     let message = format!("entity {} is defined in {other} already", entity.name);
                     let at = file.text.find(&format!("\"{}\"", entity.name.id)).unwrap_or(0);
-                    let item =
-                        Diagnostic::new(codes::ENTITY_DUPLICATE, message).in_file(&file.name);
-                    report.push(item.at(&file.text, at, at + entity.name.id.len() + 2));
+                    let item = Diagnostic::new(codes::ENTITY_DUPLICATE, message);
+                    report.push(file.mark(item, at, at + entity.name.id.len() + 2));
                 }
                 None => {
                     first.insert(entity.name.clone(), &file.name);
@@ -141,7 +167,7 @@ pub(super) fn references(
         Some(file) => {
             let quoted = format!("\"{}\"", name.id);
             let start = file.text.rfind(&quoted).unwrap_or(0);
-            item.in_file(&file.name).at(&file.text, start, start + quoted.len())
+            file.mark(item, start, start + quoted.len())
         }
         None => item,
     };
@@ -178,7 +204,7 @@ pub(super) fn references(
                 let inside = text.find(&name.to_string()).map(|at| policy.place.start + at);
                 let start = inside.unwrap_or(policy.place.start);
                 let end = start + inside.map_or(1, |_| name.to_string().len());
-                item = item.in_file(&file.name).at(&file.text, start, end);
+                item = file.mark(item, start, end);
             }
             report.push(item);
         }

@@ -55,7 +55,8 @@ pub(super) fn too_deep(text: &str, nesting_max: u32, literal_nesting_max: u32) -
     None
 }
 
-fn end_of_string(bytes: &[u8], start: usize) -> usize {
+/// Where the string that begins at `start` ends: its closing quote, or the end of the text.
+pub(super) fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = bytes.get(at) {
         match byte {
