@@ -26,6 +26,8 @@ pub struct Bundle {
     source: Option<Vec<u8>>,
     origins: OnceLock<Option<Origins>>,
     cases: Vec<Case>,
+    /// Length of the section that the cases were read from.
+    cases_bytes: u64,
 }
 
 /// Where a policy stands in its source.
@@ -46,7 +48,7 @@ pub struct SectionSize {
     pub name: &'static str,
     /// Its bytes.
     pub bytes: u64,
-    /// Its records; 1 where it is no table.
+    /// Its records or cases; 1 where it has neither.
     pub records: u64,
 }
 
@@ -78,6 +80,7 @@ impl Bundle {
             source: sections.source.map(<[u8]>::to_vec),
             origins: OnceLock::new(),
             cases,
+            cases_bytes: sections.cases.map_or(0, |json| json.len() as u64),
         })
     }
 
@@ -177,6 +180,10 @@ impl Bundle {
         });
         if let Some(source) = &self.source {
             sizes.push(SectionSize { name: "source", bytes: source.len() as u64, records: 1 });
+        }
+        if self.cases_bytes > 0 {
+            let records = self.cases.len() as u64;
+            sizes.push(SectionSize { name: "cases", bytes: self.cases_bytes, records });
         }
         sizes
     }
