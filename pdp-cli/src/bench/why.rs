@@ -91,6 +91,9 @@ pub(crate) fn request(
     if used.legs == 0 {
         why.push(format!("refused before any policy is asked, reason `{}`", facts.reason));
     }
+    if facts.reason == "limit" && used.legs > 0 {
+        why.push("runs out of the bundle's `eval_steps_max` and is denied for it".to_owned());
+    }
     if used.legs > 1 {
         why.push(format!("{} legs, each decided on its own", used.legs));
     }
@@ -235,6 +238,11 @@ mod tests {
         assert_eq!(
             request(&plain, &refused, &RequestFacts { reason: "invalid_request", ..facts }),
             ["refused before any policy is asked, reason `invalid_request`"]
+        );
+        let out_of_steps = RequestFacts { reason: "limit", ..facts };
+        assert_eq!(
+            request(&plain, &used, &out_of_steps),
+            ["runs out of the bundle's `eval_steps_max` and is denied for it"]
         );
         let because = ["this forbid is long".to_owned()];
         let dear = RequestFacts { dearest: Some(("f", 60.0, &because)), ..facts };

@@ -32,6 +32,11 @@ const ADDITIONS_MAX: u64 = 20_000_000;
 
 /// The bound of a bundle.
 pub(super) fn of(bundle: &Bundle) -> RequestBound {
+    within(bundle, ADDITIONS_MAX)
+}
+
+/// The bound, found with at most so many additions if actions are told apart.
+pub(super) fn within(bundle: &Bundle, additions_max: u64) -> RequestBound {
     let t = bundle.tables();
     let mut free = ByAction::new();
     let mut by_principal: HashMap<u32, ByAction> = HashMap::new();
@@ -62,7 +67,7 @@ pub(super) fn of(bundle: &Bundle) -> RequestBound {
     ];
     let apart = Actions::apart(t);
     let additions = parts.iter().map(|(classes, by)| apart.additions(t, classes, by));
-    let actions = match additions.fold(0, u64::saturating_add) <= ADDITIONS_MAX {
+    let actions = match additions.fold(0, u64::saturating_add) <= additions_max {
         true => apart,
         false => Actions::together(t),
     };
