@@ -18,6 +18,11 @@ use crate::shapes::{BundleShape, ReportShape};
 ///
 /// Policies are validated strictly against the schema, entities are checked for type errors, duplicates, cycles and
 /// dangling references, and every finding names its code, file, line and remedy. Cases are read but not run.
+///
+/// Warnings also name what could wear the engine out: more than 1000 policies that every request looks at (W206), or
+/// that one request may meet (W209); conditions of more than 10000 steps, such as giant literal sets and patterns
+/// (W208); requests that may take more steps than the bundle's `eval_steps_max` and are then denied (W207). Counted
+/// for the bundle's own entities; a built file is looked through as well as a folder.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_long_help = exit::help(
     "pdp check policies/agent-tools\npdp check policies/agent-tools --json | jq .diagnostics",
@@ -55,10 +60,13 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Out) -> Result<Exit, Failure> {
 
 fn passed(loaded: &Loaded, out: &mut Out) -> Result<Exit, Failure> {
     let bundle = &loaded.bundle;
+    // What the folder's reader noted, then what the compiled bundle shows; a built file has only the second.
+    let mut warnings = Report { items: loaded.warnings.items.clone() };
+    warnings.items.extend(bundle.costly().items);
     if out.json() {
         out.shape(&CheckShape {
             ok: true,
-            report: ReportShape::new(&loaded.warnings),
+            report: ReportShape::new(&warnings),
             bundle: Some(BundleShape::new(bundle)),
             policies: Some(bundle.policy_count()),
             entities: Some(bundle.entity_count()),
@@ -66,7 +74,7 @@ fn passed(loaded: &Loaded, out: &mut Out) -> Result<Exit, Failure> {
         })?;
         return Ok(Exit::Ok);
     }
-    out.text(&loaded.warnings.to_string())?;
+    out.text(&warnings.to_string())?;
     out.line(format_args!(
         "{}  {}: {}, {}, {}; {}",
         out.paint().good("ok"),
@@ -74,7 +82,7 @@ fn passed(loaded: &Loaded, out: &mut Out) -> Result<Exit, Failure> {
         render::count(bundle.policy_count(), "policy", "policies"),
         render::count(bundle.entity_count(), "entity", "entities"),
         render::count(bundle.cases().len(), "case", "cases"),
-        render::report_count(&loaded.warnings),
+        render::report_count(&warnings),
     ))?;
     Ok(Exit::Ok)
 }

@@ -1,6 +1,6 @@
 //! Every exit code of `pdp` with its meaning, and how a command that cannot go on says so.
 //!
-//! Scripts act on these numbers, so a number is never given a second meaning. 0, 1 and 2 are answers; from 64 on
+//! Scripts act on these numbers, so a number is never given a second meaning. 0 to 3 are answers; from 64 on
 //! they follow `sysexits.h` and mean that there is no answer. Only this file knows the numbers; commands return an
 //! [`Exit`] or a [`Failure`].
 
@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     No,
     /// Done; the decision is deny.
     Denied,
+    /// Done; slower than asked for.
+    OverBudget,
     /// The command line is wrong.
     Usage,
     /// Input was read and refused.
@@ -57,10 +59,11 @@ pub(crate) enum Failure {
 
 impl Exit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Exit; 10] = [
+    pub(crate) const ALL: [Exit; 11] = [
         Exit::Ok,
         Exit::No,
         Exit::Denied,
+        Exit::OverBudget,
         Exit::Usage,
         Exit::Data,
         Exit::NoInput,
@@ -76,6 +79,7 @@ impl Exit {
             Exit::Ok => 0,
             Exit::No => 1,
             Exit::Denied => 2,
+            Exit::OverBudget => 3,
             Exit::Usage => 64,
             Exit::Data => 65,
             Exit::NoInput => 66,
@@ -94,6 +98,7 @@ impl Exit {
                 "done, and the answer is no: `check` found errors, a case failed, answers changed during `bench`"
             }
             Exit::Denied => "done; the one decision asked for is deny",
+            Exit::OverBudget => "done; `bench` measured more than its `--budget` allows",
             Exit::Usage => "the command line is wrong",
             Exit::Data => {
                 "input was read and refused: a policy, schema, entity, case, bundle or request"

@@ -11,6 +11,17 @@ pub(crate) struct Histogram {
     count: u64,
 }
 
+/// A stretch of durations, and how many were recorded in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bar {
+    /// Longer than this, save for the first bar, which begins with the shortest.
+    pub(crate) from_ps: u64,
+    /// Up to this.
+    pub(crate) to_ps: u64,
+    /// How many.
+    pub(crate) count: u64,
+}
+
 /// Bits of a duration that its bucket keeps below the leading one.
 const KEPT_BITS: u32 = 7;
 const BUCKETS_PER_POWER: usize = 1 << KEPT_BITS;
@@ -52,6 +63,36 @@ impl Histogram {
             }
         }
         0
+    }
+
+    /// The recorded durations in at most `bars` bars of equal ratio from the shortest to the p99.9, and one for what
+    /// is longer. None when nothing was recorded; fewer where durations lie too close to be told apart.
+    pub(crate) fn bars(&self, bars: u32) -> Vec<Bar> {
+        let (first, last) = (self.percentile_ps(0), self.percentile_ps(999));
+        let longest = self.percentile_ps(1000);
+        if self.count == 0 || bars == 0 {
+            return Vec::new();
+        }
+        let ratio = (last as f64 / first.max(1) as f64).powf(1.0 / f64::from(bars));
+        let mut edges: Vec<u64> = (1..bars)
+            // Far below 2^53 ps, where a double is exact; beyond, an edge is off by less than a bucket.
+            .map(|n| (first as f64 * ratio.powf(f64::from(n))).round() as u64)
+            .chain([last, longest])
+            .collect();
+        edges.dedup();
+        let mut found = Vec::with_capacity(edges.len());
+        let mut from_ps = first.min(edges.first().copied().unwrap_or(first));
+        let mut buckets = self.buckets.iter().enumerate().peekable();
+        for to_ps in edges {
+            let mut count: u64 = 0;
+            while let Some((_, bucket)) = buckets.next_if(|(index, _)| upper_bound(*index) <= to_ps)
+            {
+                count = count.saturating_add(*bucket);
+            }
+            found.push(Bar { from_ps, to_ps, count });
+            from_ps = to_ps;
+        }
+        found
     }
 }
 
@@ -116,6 +157,32 @@ mod tests {
             assert!(exact <= found, "{per_mille}: {found} is under {exact}");
             assert!(found <= exact + exact / 128, "{per_mille}: {found} is far over {exact}");
         }
+    }
+
+    #[test]
+    fn bars_hold_every_duration_once() {
+        let mut histogram = Histogram::new();
+        assert_eq!(histogram.bars(10), []);
+        for ps in 1..=10_000 {
+            histogram.record(100_000 + ps * 37);
+        }
+        histogram.record(1 << 40);
+        for bars in [1, 2, 7, 40] {
+            let found = histogram.bars(bars);
+            assert_eq!(found.len(), bars as usize + 1, "{bars}");
+            assert_eq!(found.iter().map(|bar| bar.count).sum::<u64>(), 10_001);
+            assert!(found.iter().zip(found.iter().skip(1)).all(|(a, b)| a.to_ps == b.from_ps));
+            assert!(found.iter().all(|bar| bar.from_ps < bar.to_ps), "{found:?}");
+            assert!(found.last().is_some_and(|bar| bar.to_ps >= 1 << 40));
+        }
+    }
+
+    #[test]
+    fn durations_that_are_all_the_same_are_one_bar() {
+        let mut histogram = Histogram::new();
+        histogram.record(200);
+        histogram.record(200);
+        assert_eq!(histogram.bars(12), [Bar { from_ps: 200, to_ps: 200, count: 2 }]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! `pdp inspect`: what the compiler made of the policies, as text.
 //!
-//! The listing is the core's; this command puts the bundle's facts and the sizes of its parts before it.
+//! The listing is the core's; this command puts the bundle's facts and the sizes of its parts before it. `size` has
+//! what `--size` prints in its place.
+
+mod size;
 
 use std::path::PathBuf;
 
@@ -17,9 +20,13 @@ use crate::shapes::BundleShape;
 ///
 /// Prints the bundle's facts, the size of each part, and the compiler's listing: the index entries by which a policy
 /// is found and the ops that its conditions became.
+///
+/// With `--size` it says instead what each part costs: bytes, share of the file, records, bytes a record, and what
+/// that comes to for each policy and each entity. A loaded bundle takes as much memory as its parts, the container
+/// aside.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_long_help = exit::help(
-    "pdp inspect policies/agent-tools\npdp inspect agent-tools.pdpb --json | jq .sections",
+    "pdp inspect policies/agent-tools\npdp inspect policies/agent-tools --size\npdp inspect agent-tools.pdpb --json | jq .sections",
     &[
         (Exit::Ok, "shown"),
         (Exit::Data, "the folder has errors, or the file is no bundle"),
@@ -30,6 +37,9 @@ pub(crate) struct InspectArgs {
     /// Bundle folder, or file written by `pdp build`
     #[arg(value_name = "PATH")]
     path: PathBuf,
+    /// Show what each part of the bundle costs, and not the listing
+    #[arg(long)]
+    size: bool,
 }
 
 #[derive(Serialize)]
@@ -48,6 +58,7 @@ struct InspectShape<'a> {
 struct SectionShape {
     name: &'static str,
     bytes: u64,
+    records: u64,
 }
 
 #[derive(Serialize)]
@@ -68,10 +79,11 @@ struct Obligation<'a> {
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, out: &mut Out) -> Result<Exit, Failure> {
     let loaded = load::load(&args.path)?;
-    if out.json() {
-        shape(&loaded, out)?
-    } else {
-        text(&loaded, out)?
+    match (args.size, out.json()) {
+        (true, true) => out.shape(&size::SizeShape::new(&loaded))?,
+        (true, false) => size::SizeShape::new(&loaded).text(out)?,
+        (false, true) => shape(&loaded, out)?,
+        (false, false) => text(&loaded, out)?,
     }
     Ok(Exit::Ok)
 }
@@ -91,7 +103,11 @@ fn shape(loaded: &Loaded, out: &mut Out) -> Result<(), Failure> {
                 .collect(),
         }
     };
-    let section = |part: pdp_core::SectionSize| SectionShape { name: part.name, bytes: part.bytes };
+    let section = |part: pdp_core::SectionSize| SectionShape {
+        name: part.name,
+        bytes: part.bytes,
+        records: part.records,
+    };
     out.shape(&InspectShape {
         bundle: BundleShape::new(bundle),
         bundle_bytes: loaded.bundle_bytes,

@@ -145,7 +145,7 @@ pub(crate) fn no_input(path: &Path, error: &io::Error) -> Failure {
 fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
     let file = File::open(path).map_err(|e| no_input(path, &e))?;
     let size = file.metadata().map_err(|e| no_input(path, &e))?.len();
-    let bytes_max = u64::try_from(LIMITS.bundle_bytes_max).unwrap_or(u64::MAX);
+    let bytes_max = LIMITS.bundle_bytes_max;
     let too_large = || {
         Failure::new(
             Exit::Data,

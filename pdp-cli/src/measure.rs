@@ -29,6 +29,18 @@ pub(crate) struct Measured {
     pub(crate) allocations: u64,
     /// Which requests gave another answer than in the first run, as indices.
     pub(crate) changed: Vec<usize>,
+    /// What each request took, in their order.
+    pub(crate) requests: Vec<Timing>,
+}
+
+/// What the batches of one request took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timing {
+    /// Mean of the fastest batch: what a decision takes when nothing else gets in between.
+    pub(crate) fastest_ps: u64,
+    /// Sum of the batches' means.
+    total_ps: u64,
+    batches: u64,
 }
 
 /// Warming up goes on at least this long.
@@ -58,6 +70,7 @@ pub(crate) fn measure(decider: &Decider, requests: &[Request<'_>], goal: Duratio
         allocations: 0,
         // Room for all, so that noting one does not count as an allocation.
         changed: Vec::with_capacity(requests.len()),
+        requests: vec![Timing::NONE; requests.len()],
     };
 
     let start = Instant::now();
@@ -73,7 +86,11 @@ pub(crate) fn measure(decider: &Decider, requests: &[Request<'_>], goal: Duratio
             measured.elapsed += elapsed;
             measured.decisions = measured.decisions.saturating_add(measured.batch);
             let ps = elapsed.as_nanos().saturating_mul(1000) / u128::from(measured.batch);
-            measured.samples.record(u64::try_from(ps).unwrap_or(u64::MAX));
+            let ps = u64::try_from(ps).unwrap_or(u64::MAX);
+            measured.samples.record(ps);
+            if let Some(timing) = measured.requests.get_mut(index) {
+                timing.record(ps);
+            }
             if !same(&last, first) && !measured.changed.contains(&index) {
                 measured.changed.push(index);
             }
@@ -81,6 +98,23 @@ pub(crate) fn measure(decider: &Decider, requests: &[Request<'_>], goal: Duratio
     }
     measured.allocations = allocations::of_this_thread().wrapping_sub(allocated);
     measured
+}
+
+// === impl Timing ===
+
+impl Timing {
+    pub(crate) const NONE: Self = Self { fastest_ps: u64::MAX, total_ps: 0, batches: 0 };
+
+    fn record(&mut self, ps: u64) {
+        self.fastest_ps = self.fastest_ps.min(ps);
+        self.total_ps = self.total_ps.saturating_add(ps);
+        self.batches = self.batches.saturating_add(1);
+    }
+
+    /// Mean of all batches, stalls included.
+    pub(crate) fn mean_ps(&self) -> u64 {
+        self.total_ps / self.batches.max(1)
+    }
 }
 
 /// Compares without allocating; every part that a caller could act on.
@@ -154,6 +188,11 @@ mod tests {
         assert_eq!(measured.samples.count() % 2, 0, "each request gets the same number of batches");
         assert!(measured.samples.percentile_ps(500) <= measured.samples.percentile_ps(999));
         assert!(measured.elapsed > Duration::ZERO);
+        assert_eq!(measured.requests.len(), requests.len());
+        for timing in &measured.requests {
+            assert_eq!(timing.batches * 2, measured.samples.count());
+            assert!(timing.fastest_ps <= timing.mean_ps());
+        }
         assert_eq!(measured.allocations, 0);
         assert_eq!(measured.changed, Vec::<usize>::new());
     }

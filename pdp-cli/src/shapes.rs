@@ -164,6 +164,21 @@ impl BundleShape {
         }
     }
 
+    /// The manifest's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The manifest's revision.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Which content.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Of a bundle's name in an answer.
     pub(crate) fn of_name(name: &BundleName) -> Self {
         Self { name: name.name.clone(), revision: name.revision, digest: name.digest.clone() }

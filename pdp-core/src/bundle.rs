@@ -28,6 +28,8 @@ pub struct Bundle {
     source: Option<Vec<u8>>,
     origins: OnceLock<Option<Origins>>,
     cases: Vec<Case>,
+    /// Length of the section that the cases were read from.
+    cases_bytes: u64,
 }
 
 /// Where a policy stands in its source.
@@ -48,7 +50,7 @@ pub struct SectionSize {
     pub name: &'static str,
     /// Its bytes.
     pub bytes: u64,
-    /// Its records; 1 where it is no table.
+    /// Its records or cases; 1 where it has neither.
     pub records: u64,
 }
 
@@ -90,6 +92,7 @@ impl Bundle {
             source: sections.source.map(|source| source.bytes.to_vec()),
             origins: OnceLock::new(),
             cases,
+            cases_bytes: sections.cases.map_or(0, |cases| cases.bytes.len() as u64),
         })
     }
 
@@ -189,6 +192,10 @@ impl Bundle {
         });
         if let Some(source) = &self.source {
             sizes.push(SectionSize { name: "source", bytes: source.len() as u64, records: 1 });
+        }
+        if self.cases_bytes > 0 {
+            let records = self.cases.len() as u64;
+            sizes.push(SectionSize { name: "cases", bytes: self.cases_bytes, records });
         }
         sizes
     }

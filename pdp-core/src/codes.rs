@@ -39,6 +39,10 @@ codes! {
     TEMPLATE_UNUSED = "W203", "a template is not linked";
     SCHEMA_WARNING = "W204", "the schema reader warns";
     FORBID_UNCONSTRAINED = "W205", "a forbid is evaluated for every request";
+    UNCONSTRAINED = "W206", "very many policies are evaluated for every request";
+    REQUEST_STEPS = "W207", "a request may take more steps than the bundle allows";
+    POLICY_STEPS = "W208", "a policy's condition takes very many steps";
+    CANDIDATES = "W209", "a request may meet very many policies";
 }
 
 /// Everything a pass had to say. `Display` renders each finding with code, file, line, caret and help.

@@ -60,6 +60,7 @@ mod values;
 
 mod bundle;
 mod cases;
+mod cost;
 mod explain;
 mod format;
 pub mod json;
@@ -81,6 +82,7 @@ mod write;
 
 pub use bundle::{Bundle, PolicySource, SectionSize};
 pub use cases::{Case, CaseResult, run_cases};
+pub use cost::{Candidate, Evaluation, PolicyCost, RequestBound};
 pub use decide::{DecideOptions, Decider};
 pub use error::LoadError;
 pub use explain::{Explanation, LegExplanation, NearMiss, PolicyNote};

@@ -10,8 +10,8 @@ use crate::lookup;
 use crate::op;
 use crate::program::{
     KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, Op, POLICY_CAN_ERROR,
-    POLICY_FORBID, PolicyRec, Span, TAG_BOOL, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TAG_ENTITY,
-    TAG_LONG, TAG_RECORD, TAG_SET, TAG_STRING, Tables, Val,
+    POLICY_FORBID, POLICY_GROUPED, PolicyRec, Span, TAG_BOOL, TAG_DATETIME, TAG_DECIMAL,
+    TAG_DURATION, TAG_ENTITY, TAG_LONG, TAG_RECORD, TAG_SET, TAG_STRING, Tables, Val,
 };
 use crate::values::Values;
 
@@ -82,6 +82,10 @@ fn policy_text(out: &mut String, bundle: &Bundle, ix: crate::PolicyIx, policy: &
         if !origins.reads(ix).is_empty() {
             let _ = writeln!(out, "  reads     {}", origins.reads(ix).join(", "));
         }
+    }
+    if policy.flags & POLICY_GROUPED != 0 {
+        let _ =
+            writeln!(out, "            and by what the paths hold that its condition opens with");
     }
     let ops = policy.ops.of(&t.ops);
     if ops.is_empty() {

@@ -109,6 +109,14 @@ impl Origins {
         })
     }
 
+    /// File, its text, and where in it a policy stands.
+    pub(crate) fn place(&self, ix: PolicyIx) -> Option<(&str, &str, std::ops::Range<usize>)> {
+        let origin = self.written.policies.get(ix.index())?;
+        let file = self.written.files.get(origin.file as usize)?;
+        let (start, len) = (origin.start as usize, origin.len as usize);
+        Some((&file.name, &file.text, start..start.checked_add(len)?))
+    }
+
     /// The conjuncts of a policy's condition.
     pub(crate) fn clauses(&self, ix: PolicyIx) -> Option<Vec<Clause>> {
         let origin = self.written.policies.get(ix.index())?;

@@ -133,6 +133,8 @@ pub(crate) struct PolicyRec {
 pub(crate) const POLICY_FORBID: u32 = 1;
 /// Evaluating it may fail.
 pub(crate) const POLICY_CAN_ERROR: u32 = 2;
+/// It is found by the equality tests it opens with.
+pub(crate) const POLICY_GROUPED: u32 = 4;
 
 /// A path that policies read: an attribute of another read. The first four are the variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]

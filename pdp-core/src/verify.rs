@@ -4,15 +4,16 @@
 //! One pass over each table, once, when a bundle is loaded. It refuses to judge whether the tables are the right
 //! translation of some policies: that is what digest and signature are for.
 
+mod index;
+
 use crate::error::LoadError;
 use crate::ids::NONE;
 use crate::limits::CHAIN_ACTORS_MAX;
 use crate::op;
 use crate::program::{
-    GROUP_READ_HAS, KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, Slot, Span,
-    TAG_BOOL, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TAG_ENTITY, TAG_IP4, TAG_IP6, TAG_LONG,
-    TAG_RECORD, TAG_SET, TAG_STRING, TYPE_BOOL, TYPE_ENTITY, TYPE_EXTENSION, TYPE_LONG,
-    TYPE_RECORD, TYPE_SET, TYPE_STRING, Tables, Val, key_number,
+    Slot, Span, TAG_BOOL, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TAG_ENTITY, TAG_IP4, TAG_IP6,
+    TAG_LONG, TAG_RECORD, TAG_SET, TAG_STRING, TYPE_BOOL, TYPE_ENTITY, TYPE_EXTENSION, TYPE_LONG,
+    TYPE_RECORD, TYPE_SET, TYPE_STRING, Tables, Val,
 };
 use crate::reads::{PATH_MAX, READS_MAX, VARIABLES};
 use crate::values::Values;
@@ -31,7 +32,7 @@ pub(crate) fn tables(t: &Tables) -> Checked {
     schema(t)?;
     names(t)?;
     vals(t)?;
-    scopes(t)?;
+    index::scopes(t)?;
     reads(t)?;
     policies(t)
 }
@@ -339,98 +340,6 @@ fn parts_of(t: &Tables, val: Val) -> Option<Span> {
             Some(Span { start: u32::try_from(val.bits).ok()?, len: shape.len })
         }
         _ => None,
-    }
-}
-
-fn scopes(t: &Tables) -> Checked {
-    let mut classes_left = Budget::of(&t.class_keys);
-    for (keys, classes, in_keys, name) in [
-        (&t.principal_keys, &t.principal_classes, &t.principal_in_keys, "principal_keys"),
-        (&t.action_keys, &t.action_classes, &t.action_in_keys, "action_keys"),
-        (&t.resource_keys, &t.resource_classes, &t.resource_in_keys, "resource_keys"),
-    ] {
-        demand(
-            keys.iter().all(|key| key_exists(t, key)),
-            name,
-            "a key asks for what does not exist",
-        )?;
-        demand(!classes.is_empty(), name, "there is no class for unknown entities")?;
-        for class in classes {
-            demand(classes_left.take(*class), name, "classes overlap")?;
-            let listed = inside(*class, &t.class_keys)
-                && class.of(&t.class_keys).iter().all(|key| below(key_number(*key), keys));
-            demand(listed, name, "a class names a key that does not exist")?;
-        }
-        let listed =
-            in_keys.iter().all(|hit| below(hit.entity, &t.entities) && below(hit.key, keys));
-        demand(listed && in_keys.is_sorted(), name, "the keys of descendants are out of order")?;
-    }
-    let members = t.key_entities.iter().all(|entity| below(*entity, &t.entities));
-    demand(members, "key_entities", "an entity does not exist")?;
-    demand(
-        t.action_kinds.len() == t.action_keys.len(),
-        "action_kinds",
-        "it does not say something of every action key",
-    )?;
-    for row in &t.rows {
-        let keys =
-            below(row.action_key, &t.action_keys) && below(row.principal_key, &t.principal_keys);
-        demand(keys && inside(row.cells, &t.cells), "rows", "a key or cell does not exist")?;
-    }
-    for cell in &t.cells {
-        let known = below(cell.row, &t.rows) && below(cell.resource_key, &t.resource_keys);
-        demand(
-            known && inside(cell.policies, &t.postings) && inside(cell.groups, &t.groups),
-            "cells",
-            "a row, key, policy or group does not exist",
-        )?;
-    }
-    let pairs = t.class_pairs.iter().all(|pair| inside(pair.rows, &t.class_rows));
-    demand(pairs, "class_pairs", "a row does not exist")?;
-    demand(
-        t.class_rows.iter().all(|row| below(*row, &t.rows)),
-        "class_rows",
-        "a row does not exist",
-    )?;
-    groups(t)?;
-    demand(
-        t.postings.iter().all(|ix| below(*ix, &t.policies)),
-        "postings",
-        "a policy does not exist",
-    )
-}
-
-fn groups(t: &Tables) -> Checked {
-    let mut slots_left = Budget::of(&t.group_slots);
-    for group in &t.groups {
-        let name = "groups";
-        demand(slots_left.take(group.slots), name, "their hash tables overlap")?;
-        let known = inside(group.reads, &t.group_reads)
-            && inside(group.slots, &t.group_slots)
-            && inside(group.policies, &t.postings);
-        demand(known, name, "a path, table or policy does not exist")?;
-        slots(group.slots.of(&t.group_slots), t.group_runs.len(), "group_slots")?;
-    }
-    let named = |read: &u32| {
-        let ix = read & !GROUP_READ_HAS;
-        below(ix, &t.reads) && u16::try_from(ix).is_ok()
-    };
-    demand(t.group_reads.iter().all(named), "group_reads", "a path does not exist")?;
-    demand(
-        t.group_runs.iter().all(|run| inside(*run, &t.postings)),
-        "group_runs",
-        "a policy does not exist",
-    )
-}
-
-fn key_exists(t: &Tables, key: &KeyRec) -> bool {
-    match key.kind {
-        KEY_ANY => true,
-        KEY_IS => below(key.entity_type, &t.types),
-        KEY_EQ | KEY_IN => below(key.entity, &t.entities),
-        KEY_IS_IN => below(key.entity_type, &t.types) && below(key.entity, &t.entities),
-        KEY_IN_SET => inside(Span { start: key.entity, len: key.len }, &t.key_entities),
-        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `pdp` from the outside: what it prints and how it ends, run as its users run it.
 //!
-//! One test program, so that what starts the tool is written once. `help` and `usage` need no bundle; `bundles`,
-//! `questions`, `protocol` and `serving` work on the bundle that `pdp init` writes; `shipped` on the folders in
+//! One test program, so that what starts the tool is written once. `help` and `usage` need no bundle; `bundles`, `bench`,
+//! `costs`, `questions`, `protocol` and `serving` work on the bundle that `pdp init` writes; `shipped` on the folders in
 //! `policies`.
 
 #![expect(
@@ -9,7 +9,9 @@
     reason = "JSON values are indexed by key; a missing key is null and fails the comparison"
 )]
 
+mod bench;
 mod bundles;
+mod costs;
 mod help;
 mod protocol;
 mod questions;

@@ -6,7 +6,7 @@ use super::build::slots;
 use super::guards::Guard;
 use crate::hash;
 use crate::ids::{TooMany, next_id};
-use crate::program::{GROUP_READ_HAS, GroupRec, Span, Tables, Val};
+use crate::program::{GROUP_READ_HAS, GroupRec, POLICY_GROUPED, Span, Tables, Val};
 
 /// Policies that make a group; fewer are cheaper to look at than to look up.
 const GROUP_MIN: usize = 2;
@@ -41,6 +41,11 @@ pub(super) fn build(
     let first = next_id(t.groups.len())?;
     for reads in &order {
         if let Some(members) = by_reads.get(reads).filter(|members| grouped(members, reads)) {
+            for ix in members {
+                if let Some(policy) = t.policies.get_mut(*ix as usize) {
+                    policy.flags |= POLICY_GROUPED;
+                }
+            }
             let group = group(t, reads, members, &of)?;
             t.groups.push(group);
         }
