@@ -146,12 +146,18 @@ impl Front {
             }
             // What Cedar has to say is about the whole text.
             let whole = Part { text: text.text, start: 0, first: 0, policies: None };
-            match parser::parse_policyset(text.text) {
-                Err(errors) => {
-                    refused.push((text.file, errors.iter().map(|e| finding(e)).collect()));
-                }
-                Ok(_) => all.add(take(*text, whole, validator.as_ref()).unwrap_or_default()),
-            }
+            let findings = match parser::parse_policyset(text.text) {
+                Err(errors) => errors.iter().map(|e| finding(e)).collect(),
+                Ok(_) => match take(*text, whole, validator.as_ref()) {
+                    Some(taken) => {
+                        all.add(taken);
+                        continue;
+                    }
+                    // A policy must not get lost in silence: it may be a forbid.
+                    None => plain("the policies cannot be taken over".to_owned()),
+                },
+            };
+            refused.push((text.file, findings));
         }
         all.verdict.sort();
         self.named = all.named;
