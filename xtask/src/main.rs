@@ -42,8 +42,8 @@ const TASKS: [Task; 6] = [
     },
     Task {
         name: "bench",
-        arguments: "[--quick] [--record]",
-        what: "decision time beside Cedar's; --quick skips criterion, --record writes benches/record/",
+        arguments: "[--quick] [--record] [--only FAMILY,…]",
+        what: "decision time beside other engines, into target/bench/; --record writes benches/record/",
         run: bench::run,
     },
     Task {
