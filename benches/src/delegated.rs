@@ -76,7 +76,9 @@ fn policies_text(policies: usize) -> (Grants, String) {
                 )
             }
             1 => {
-                let (team, server) = (random.below(TEAMS), random.below(SERVERS));
+                // A server of a tool that agents may have been granted, too.
+                let server = random.below(TOOLS.min(policies)) % SERVERS;
+                let team = random.below(TEAMS);
                 grants.teams.push((team, server));
                 writeln!(
                     text,

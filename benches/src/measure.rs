@@ -13,7 +13,7 @@ const BATCH: usize = 8;
 /// From here on a call is timed by itself.
 const SLOW: Duration = Duration::from_micros(200);
 /// Calls of a slow engine in one turn, at least.
-const SLOW_CALLS_MIN: usize = 8;
+const SLOW_CALLS_MIN: usize = 4;
 
 /// Times of single decisions, in nanoseconds.
 #[derive(Clone, Debug, Default)]

@@ -27,6 +27,8 @@ struct Panel {
     height: f64,
     x: (i32, i32),
     y: (i32, i32),
+    /// Whether it is one of many: then there is no room for names beside it, nor for long numbers below.
+    small: bool,
 }
 
 const STYLE: &str = "<style>\
@@ -59,16 +61,17 @@ const DRAWN: &[(&str, &str)] = &[
 /// One family, every engine.
 pub fn family(results: &Results, family: &str, what: &str, axis: &str) -> String {
     let lines = lines(results, family, |_| true);
-    let mut svg = open(940.0, 540.0, &format!("{family}: one decision, median"), what);
+    let mut svg = open(1_040.0, 540.0, &format!("{family}: one decision, median"), what);
     let panel = Panel {
         left: 76.0,
         top: 74.0,
         width: 620.0,
         height: 400.0,
-        x: powers(lines.iter().flat_map(|line| line.points.iter().map(|point| point.0))),
-        y: powers(lines.iter().flat_map(|line| line.points.iter().map(|point| point.1))),
+        x: powers(points(&lines).map(|point| point.0)),
+        y: powers(points(&lines).map(|point| point.1)),
+        small: false,
     };
-    panel.draw(&mut svg, &lines, true);
+    panel.draw(&mut svg, &lines);
     // Writing to a String cannot fail.
     let _ = writeln!(
         svg,
@@ -87,16 +90,15 @@ pub fn overview(results: &Results) -> String {
     let shown = |engine: &str| [OURS, REFERENCE, REFERENCE_SLICE].contains(&engine);
     let all: Vec<(&str, Vec<Line>)> =
         families.iter().map(|family| (*family, lines(results, family, shown))).collect();
-    let points = || all.iter().flat_map(|(_, lines)| lines).flat_map(|line| &line.points);
-    let (x, y) = (powers(points().map(|point| point.0)), powers(points().map(|point| point.1)));
+    let y = powers(all.iter().flat_map(|(_, lines)| points(lines)).map(|point| point.1));
     let columns = 3;
     let rows = all.len().div_ceil(columns);
     let (width, height) = (1_060.0, 96.0 + 250.0 * rows as f64 + 24.0);
     let mut svg = open(
         width,
         height,
-        "One decision, median, against the number of policies",
-        "pdp reads strings, validates, and gives reasons; cedar-policy is given its request prebuilt; both axes logarithmic",
+        "One decision, median, against the size of the workload",
+        "pdp reads strings, validates, and gives reasons; cedar-policy is given its request prebuilt; policies below, graph or store size for app- and cold",
     );
     let mut at = 40.0;
     for (name, class) in DRAWN.iter().filter(|(name, _)| shown(name)) {
@@ -115,8 +117,9 @@ pub fn overview(results: &Results) -> String {
             top: 124.0 + 250.0 * row,
             width: 250.0,
             height: 176.0,
-            x,
+            x: powers(points(lines).map(|point| point.0)),
             y,
+            small: true,
         };
         let _ = writeln!(
             svg,
@@ -124,7 +127,7 @@ pub fn overview(results: &Results) -> String {
             panel.left,
             panel.top - 8.0
         );
-        panel.draw(&mut svg, lines, false);
+        panel.draw(&mut svg, lines);
     }
     svg.push_str("</svg>\n");
     svg
@@ -145,6 +148,10 @@ fn lines(results: &Results, family: &str, shown: impl Fn(&str) -> bool) -> Vec<L
         })
         .filter(|line| !line.points.is_empty())
         .collect()
+}
+
+fn points(lines: &[Line]) -> impl Iterator<Item = (f64, f64)> {
+    lines.iter().flat_map(|line| line.points.iter().copied())
 }
 
 fn open(width: f64, height: f64, title: &str, what: &str) -> String {
@@ -180,7 +187,7 @@ impl Panel {
     }
 
     /// Grid, axes and lines; names at the ends of the lines where there is room beside the panel.
-    fn draw(&self, svg: &mut String, lines: &[Line], named: bool) {
+    fn draw(&self, svg: &mut String, lines: &[Line]) {
         let (right, bottom) = (self.left + self.width, self.top + self.height);
         for power in self.y.0..=self.y.1 {
             let y = self.y_of(10f64.powi(power));
@@ -201,7 +208,7 @@ impl Panel {
                 r#"<line class="grid" x1="{x:.1}" y1="{}" x2="{x:.1}" y2="{bottom}"/><text class="soft" x="{x:.1}" y="{}" text-anchor="middle">{}</text>"#,
                 self.top,
                 bottom + 19.0,
-                size_label(power)
+                size_label(power, self.small)
             );
         }
         let _ = writeln!(
@@ -231,7 +238,7 @@ impl Panel {
                 );
             }
         }
-        if named {
+        if !self.small {
             self.name(svg, lines);
         }
     }
@@ -270,13 +277,16 @@ fn time_label(power: i32) -> String {
     format!("{} {unit}", 10f64.powi(power - scale))
 }
 
-fn size_label(power: i32) -> String {
-    match power {
-        ..0 => String::new(),
-        0..3 => format!("{}", 10f64.powi(power)),
-        3..6 => format!("{},000", 10f64.powi(power - 3)),
-        _ => format!("{},000,000", 10f64.powi(power - 6)),
-    }
+fn size_label(power: i32, short: bool) -> String {
+    let (scale, thousands) = match (power, short) {
+        (..0, _) => return String::new(),
+        (..3, _) => (0, ""),
+        (3..6, false) => (3, ",000"),
+        (3..6, true) => (3, "k"),
+        (_, false) => (6, ",000,000"),
+        (_, true) => (6, "M"),
+    };
+    format!("{}{thousands}", 10f64.powi(power - scale))
 }
 
 #[cfg(test)]
@@ -307,7 +317,8 @@ mod tests {
             (time_label(2), time_label(4), time_label(9)),
             ("100 ns".into(), "10 µs".into(), "1 s".into())
         );
-        assert_eq!((size_label(1), size_label(5)), ("10".into(), "100,000".into()));
+        assert_eq!((size_label(1, true), size_label(5, true)), ("10".into(), "100k".into()));
+        assert_eq!(size_label(5, false), "100,000");
     }
 
     #[test]

@@ -28,6 +28,18 @@ impl Step {
         }
     }
 
+    /// Runs another program.
+    pub(crate) fn program<S: Into<OsString>>(
+        program: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            remedy: "",
+        }
+    }
+
     /// Adds arguments.
     pub(crate) fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
@@ -120,7 +132,11 @@ impl Step {
 
     fn unstartable(&self, error: &std::io::Error) -> String {
         let program = Path::new(&self.program).display();
-        format!("`{program}` cannot be run ({error}); install it or put it on the PATH")
+        let remedy = match self.remedy {
+            "" => "install it or put it on the PATH",
+            remedy => remedy,
+        };
+        format!("`{program}` cannot be run ({error}); {remedy}")
     }
 }
 
