@@ -2,6 +2,7 @@
 //!
 //! Loading and one round of warm-up happen in the set-up, which is not counted, and what was loaded is handed back, so
 //! that freeing it is not counted either. The rows are those of `pdp_benches::instructions`.
+#![expect(missing_docs, reason = "the macros of the harness make items without a word about them")]
 
 use std::path::Path;
 

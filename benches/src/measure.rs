@@ -107,7 +107,7 @@ fn clock_cost() -> Duration {
 pub fn in_words(nanoseconds: f64) -> String {
     match nanoseconds {
         n if n < 1e4 => format!("{n:.0} ns"),
-        n if n < 1e7 => format!("{:.1} µs", n / 1e3),
+        n if n < 1e6 => format!("{:.1} µs", n / 1e3),
         n => format!("{:.1} ms", n / 1e6),
     }
 }

@@ -66,11 +66,14 @@ struct Peers<'a> {
 /// How long an engine is asked before it is timed, and again while its allocations are counted, at most.
 const WARM_UP: Duration = Duration::from_millis(100);
 
+/// Asks from a question on, for a time.
+type Timer<'a> = dyn FnMut(&mut Samples, usize, Duration) + 'a;
+
 /// An engine that is ready to be asked: how many questions it has, and the call that answers one of them.
 struct Entrant<'a> {
     name: &'static str,
     questions: usize,
-    decide: Box<dyn FnMut(usize, &mut Samples, Duration, usize) + 'a>,
+    time: Box<Timer<'a>>,
     allocations: f64,
     samples: Samples,
 }
@@ -114,7 +117,7 @@ impl<'a> Entrant<'a> {
         Self {
             name,
             questions,
-            decide: Box::new(move |from, samples, turn, questions| {
+            time: Box::new(move |samples, from, turn| {
                 samples.take(questions, from, turn, &mut decide);
             }),
             allocations: calls as f64 / f64::from(asked.max(1)),
@@ -178,7 +181,7 @@ fn agree(name: &str, peer: &impl Peer, expected: &[bool]) -> Result<(), String> 
 fn asked_of_reference(policies: usize) -> usize {
     match policies {
         0..=1_000 => usize::MAX,
-        ..=10_000 => 200,
+        1_001..=10_000 => 200,
         _ => 50,
     }
 }
@@ -187,8 +190,8 @@ fn asked_of_reference(policies: usize) -> usize {
 fn compared_whole(policies: usize) -> usize {
     match policies {
         0..=100 => usize::MAX,
-        ..=1_000 => 200,
-        ..=10_000 => 32,
+        101..=1_000 => 200,
+        1_001..=10_000 => 32,
         _ => 8,
     }
 }
@@ -269,7 +272,7 @@ pub fn measure(workload: &Workload, plan: &Plan, results: &mut Results) -> Resul
     for turn in 0..plan.turns {
         for entrant in &mut entrants {
             let from = turn as usize * entrant.questions / plan.turns as usize;
-            (entrant.decide)(from, &mut entrant.samples, plan.turn, entrant.questions);
+            (entrant.time)(&mut entrant.samples, from, plan.turn);
         }
     }
     for entrant in entrants {
@@ -298,8 +301,10 @@ pub fn memory(workload: &Workload) -> Result<Memory, String> {
     let bytes = built?.bytes;
     let (loaded, loading) = counting::bytes(|| Ours::load(&bytes));
     let loaded = loaded?;
-    let (parsed, parsing) = counting::bytes(|| PolicySet::from_str(&workload.policies));
-    let parsed = parsed.map_err(|error| error.to_string())?;
+    let (parsed, parsing) = counting::bytes(|| {
+        PolicySet::from_str(&workload.policies).map_err(|error| error.to_string())
+    });
+    let parsed = parsed?;
     drop((loaded, parsed));
     Ok(Memory {
         family: workload.family.clone(),

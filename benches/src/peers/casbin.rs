@@ -89,7 +89,7 @@ pub fn expected(workload: &W1, question: &Question) -> bool {
     let permits = |at: &usize| {
         !matches!(workload.policies.get(*at), Some(Policy::Suspended | Policy::NotOwner) | None)
     };
-    workload.matching(question).iter().any(|at| permits(at))
+    workload.matching(question).iter().any(permits)
 }
 
 /// The result of a future that never waits.
