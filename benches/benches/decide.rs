@@ -1,19 +1,22 @@
-//! One decision of workload W1, ours and the reference's, at growing numbers of policies.
+//! One decision of some families, ours and the reference's, at growing numbers of policies, by criterion.
 //!
-//! An iteration is one round through all requests; the throughput criterion prints is decisions per second. Before
-//! anything of a size is timed, the answers of both engines to all requests are compared; a difference ends the run.
+//! For watching one change: criterion keeps the last run and says what differs. The program `compare` is what is
+//! recorded. An iteration is one round through all questions; the throughput criterion prints is decisions per second.
+//! Before anything of a size is timed, the answers of both engines are compared; a difference ends the run.
 
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
-use pdp_benches::engines::{Ours, Reference, UNVALIDATED, VALIDATED, check};
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use pdp_benches::answer::check;
+use pdp_benches::families::FAMILIES;
+use pdp_benches::ours::{Ours, UNVALIDATED, VALIDATED};
+use pdp_benches::reference::Reference;
 use pdp_benches::w1::W1;
-use pdp_core::{DecideOptions, Request};
+use pdp_core::json::Arena;
 
-/// Numbers of policies at which both engines run.
-const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
+/// Numbers of policies.
+const SIZES: [usize; 2] = [10, 1_000];
 /// Numbers of policies that no request can match, beside a hundred of the workload.
 const BYSTANDERS: [usize; 4] = [0, 1_000, 10_000, 100_000];
 
@@ -23,76 +26,67 @@ fn main() -> Result<(), String> {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1_500))
         .configure_from_args();
-    decide(&mut criterion)?;
+    families(&mut criterion)?;
     growth(&mut criterion)?;
     criterion.final_summary();
     Ok(())
 }
 
-fn decide(criterion: &mut Criterion) -> Result<(), String> {
-    let mut group = criterion.benchmark_group("decide");
-    for size in SIZES {
-        let workload = W1::new(size);
-        let (mut ours, reference) = (Ours::new(&workload)?, Reference::new(&workload)?);
-        let mix = check(&workload, &mut ours, &reference)?;
-        println!("decide: {size} policies: the answers to all requests agree, {mix:?}");
-        group.throughput(Throughput::Elements(workload.questions.len() as u64));
-        rounds(&mut group, "ours, validated", size, &workload, &mut ours, &VALIDATED);
-        rounds(&mut group, "ours, not validated", size, &workload, &mut ours, &UNVALIDATED);
-        // A round of the reference can take a second; as many of them a sample as fit would take minutes.
-        group.sampling_mode(SamplingMode::Flat);
-        group.bench_function(BenchmarkId::new("cedar-policy", size), |bencher| {
-            bencher.iter(|| {
-                for at in 0..workload.questions.len() {
-                    black_box(reference.decide(black_box(at)));
-                }
+fn families(criterion: &mut Criterion) -> Result<(), String> {
+    for family in FAMILIES.iter().filter(|family| family.axis == "policies") {
+        let mut group = criterion.benchmark_group(family.name);
+        for size in SIZES {
+            let workload = (family.make)(size);
+            let (mut ours, arena) = (Ours::new(&workload)?, Arena::new());
+            let requests = ours.read_all(&workload, &arena)?;
+            let reference = Reference::new(&workload, usize::MAX)?;
+            let mix = check(&requests, &mut ours, &reference, usize::MAX)?;
+            println!("{}: {size} policies: the answers agree, {mix:?}", family.name);
+            group.throughput(Throughput::Elements(requests.len() as u64));
+            for (name, options) in [("ours", VALIDATED), ("ours, not validated", UNVALIDATED)] {
+                group.bench_function(BenchmarkId::new(name, size), |bencher| {
+                    bencher.iter(|| {
+                        for request in &requests {
+                            black_box(ours.decide(black_box(request), &options));
+                        }
+                    });
+                });
+            }
+            // A round of the reference can take a second; as many of them a sample as fit would take minutes.
+            group.sampling_mode(SamplingMode::Flat);
+            group.bench_function(BenchmarkId::new("cedar-policy", size), |bencher| {
+                bencher.iter(|| {
+                    for at in 0..reference.questions() {
+                        black_box(reference.decide(black_box(at), false));
+                    }
+                });
             });
-        });
-        group.sampling_mode(SamplingMode::Auto);
+            group.sampling_mode(SamplingMode::Auto);
+        }
+        group.finish();
     }
-    let workload = W1::new(100_000);
-    let mut ours = Ours::new(&workload)?;
-    rounds(&mut group, "ours, validated", 100_000, &workload, &mut ours, &VALIDATED);
-    rounds(&mut group, "ours, not validated", 100_000, &workload, &mut ours, &UNVALIDATED);
-    group.finish();
     Ok(())
 }
 
 fn growth(criterion: &mut Criterion) -> Result<(), String> {
     let mut group = criterion.benchmark_group("growth");
     for bystanders in BYSTANDERS {
-        let workload = W1::crowded(100, bystanders);
-        let mut ours = Ours::new(&workload)?;
+        let workload = W1::crowded(100, bystanders).workload();
+        let (mut ours, arena) = (Ours::new(&workload)?, Arena::new());
+        let requests = ours.read_all(&workload, &arena)?;
         if bystanders <= 1_000 {
-            check(&workload, &mut ours, &Reference::new(&workload)?)?;
+            let reference = Reference::new(&workload, usize::MAX)?;
+            check(&requests, &mut ours, &reference, usize::MAX)?;
         }
-        group.throughput(Throughput::Elements(workload.questions.len() as u64));
-        rounds(&mut group, "ours, validated", bystanders, &workload, &mut ours, &VALIDATED);
+        group.throughput(Throughput::Elements(requests.len() as u64));
+        group.bench_function(BenchmarkId::new("ours", bystanders), |bencher| {
+            bencher.iter(|| {
+                for request in &requests {
+                    black_box(ours.decide(black_box(request), &VALIDATED));
+                }
+            });
+        });
     }
     group.finish();
     Ok(())
-}
-
-fn rounds(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
-    size: usize,
-    workload: &W1,
-    ours: &mut Ours,
-    options: &DecideOptions,
-) {
-    let contexts: Vec<_> = workload.questions.iter().map(|question| question.context()).collect();
-    let requests: Vec<Request<'_>> = workload
-        .questions
-        .iter()
-        .zip(&contexts)
-        .map(|(question, context)| question.request(context))
-        .collect();
-    group.bench_function(BenchmarkId::new(name, size), |bencher| {
-        bencher.iter(|| {
-            for request in &requests {
-                black_box(ours.decide(black_box(request), options));
-            }
-        });
-    });
 }

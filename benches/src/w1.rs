@@ -9,20 +9,21 @@
 
 use std::fmt::Write;
 
-use pdp_core::{Request, Uid, Value};
+use serde_json::json;
+
+use crate::workload::{
+    EntityWriter, QUESTIONS, Random, Rewrite, SchemaText, Workload, question, uid,
+};
 
 /// Agents. Those of even number stand below groups of even number only, odd ones below odd ones.
 pub const AGENTS: usize = 1_000;
 const TOP_GROUPS: usize = 8;
 const MIDDLE_GROUPS: usize = 32;
 const LEAF_GROUPS: usize = 160;
-const SERVERS: usize = 100;
+pub(crate) const SERVERS: usize = 100;
 const TOOLS: usize = 5_000;
-const USERS: usize = 250;
+pub(crate) const USERS: usize = 250;
 const DEPARTMENTS: usize = 4;
-/// Distinct requests of a workload.
-pub const REQUESTS: usize = 64;
-
 /// The schema of the workload, in Cedar syntax.
 pub const SCHEMA: &str = r#"namespace Work {
   entity User;
@@ -38,7 +39,7 @@ pub const SCHEMA: &str = r#"namespace Work {
 }
 "#;
 
-const CHANNELS: [&str; 3] = ["chat", "batch", "mail"];
+pub(crate) const CHANNELS: [&str; 3] = ["chat", "batch", "mail"];
 
 /// One policy; its position in [`W1::policies`] is its name, `policy0`, `policy1`, ….
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +81,32 @@ pub struct Question {
     pub amount: i64,
     /// `context.channel`.
     pub channel: &'static str,
-    agent_number: usize,
-    tool_number: usize,
+    /// Number of the agent.
+    pub agent_number: usize,
+    /// Number of the tool.
+    pub tool_number: usize,
+}
+
+/// What is known about an agent.
+#[derive(Clone, Copy, Debug)]
+pub struct Agent {
+    /// Numbers of the users who own it.
+    pub owners: [usize; 2],
+    /// Whether it may do nothing.
+    pub suspended: bool,
+    /// How sensitive a tool it may call.
+    pub clearance: usize,
+    /// Number of its department.
+    pub department: usize,
+}
+
+/// What is known about a tool.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    /// The clearance it asks for.
+    pub sensitivity: usize,
+    /// Number of its department.
+    pub department: usize,
 }
 
 /// Policies and requests of one size.
@@ -89,13 +114,9 @@ pub struct Question {
 pub struct W1 {
     /// The policies, in order.
     pub policies: Vec<Policy>,
-    /// The requests, [`REQUESTS`] of them.
+    /// The requests, [`QUESTIONS`] of them.
     pub questions: Vec<Question>,
 }
-
-/// A splitmix64 generator: small, known, the same everywhere.
-#[derive(Clone, Debug)]
-struct Random(u64);
 
 // === impl W1 ===
 
@@ -103,7 +124,7 @@ impl W1 {
     /// The workload with this many policies, the two forbids included; requests are drawn so that policies of both
     /// permitting shapes are met.
     pub fn new(policies: usize) -> Self {
-        let mut random = Random(0x5731);
+        let mut random = Random::new(1);
         let mut workload = Self { policies: forbids(), questions: Vec::new() };
         for at in workload.policies.len()..policies {
             workload.add(permit(at, &mut random, random_agent, random_group));
@@ -115,7 +136,7 @@ impl W1 {
     /// A workload of fixed size, beside which stand this many policies that no request of it can match: they are about
     /// agents and groups of the other half of the company. The requests are the same for any number of them.
     pub fn crowded(policies: usize, bystanders: usize) -> Self {
-        let mut random = Random(0x5732);
+        let mut random = Random::new(2);
         let mut workload = Self { policies: forbids(), questions: Vec::new() };
         let near = |random: &mut Random| random.below(AGENTS / 2) * 2;
         let near_group = |random: &mut Random| random.below(LEAF_GROUPS / 2) * 2;
@@ -152,7 +173,7 @@ impl W1 {
     /// Three in four requests are about an agent × tool that some policy names, the others about a group × server; one
     /// in eight is sent by a user who, most likely, is no owner.
     fn ask(&mut self) {
-        let mut random = Random(0x5733);
+        let mut random = Random::new(3);
         let permits = self.policies.get(forbids().len()..).unwrap_or_default();
         let agent_tools: Vec<(usize, usize)> = permits
             .iter()
@@ -168,8 +189,8 @@ impl W1 {
                 _ => None,
             })
             .collect();
-        let mut questions = Vec::with_capacity(REQUESTS);
-        for at in 0..REQUESTS {
+        let mut questions = Vec::with_capacity(QUESTIONS);
+        for at in 0..QUESTIONS {
             let pair = match at % 4 {
                 0..=2 => random.pick(&agent_tools),
                 _ => random.pick(&group_servers).map(|(group, server)| {
@@ -197,54 +218,55 @@ impl W1 {
         self.questions = questions;
     }
 
-    /// The policies in Cedar syntax, in order.
-    pub fn policies_text(&self) -> String {
-        text_of(self.policies.iter().enumerate())
+    /// Texts and questions for any engine.
+    pub fn workload(self) -> Workload {
+        Workload {
+            family: "w1".to_owned(),
+            size: self.policies.len(),
+            policies: text_of(self.policies.iter().enumerate()),
+            schema: Some(SchemaText::Cedar(SCHEMA.to_owned())),
+            entities: Self::entities_json(),
+            reference_entities: None,
+            questions: self.questions.iter().map(Question::json).collect(),
+            is_valid: true,
+            rewrite: Rewrite::W1(Box::new(self)),
+        }
     }
 
     /// The entities as Cedar's JSON.
     pub fn entities_json() -> String {
-        let mut random = Random(0x5734);
-        let mut json = String::from("[\n");
-        let uid = |kind: &str, id: &str| format!(r#"{{"type":"Work::{kind}","id":"{id}"}}"#);
-        let mut entity = |kind: &str, id: &str, attrs: &str, parents: &[String]| {
-            let parents = parents.join(",");
-            let uid = uid(kind, id);
-            let comma = if json.len() > 2 { ",\n" } else { "" };
-            // Writing to a String cannot fail.
-            let _ =
-                write!(json, r#"{comma}{{"uid":{uid},"attrs":{{{attrs}}},"parents":[{parents}]}}"#);
-        };
+        let mut entities = EntityWriter::new();
         for user in 0..USERS {
-            entity("User", &user_id(user), "", &[]);
+            entities.add("Work::User", &user_id(user), "", &[]);
         }
         for group in 0..TOP_GROUPS + MIDDLE_GROUPS + LEAF_GROUPS {
-            let parents: Vec<String> = group_above(group)
-                .map(|above| uid("Group", &group_id(above)))
-                .into_iter()
-                .collect();
-            entity("Group", &group_id(group), "", &parents);
+            let above = group_above(group).map(|above| ("Work::Group", group_id(above)));
+            entities.add("Work::Group", &group_id(group), "", above.as_slice());
         }
-        for agent in 0..AGENTS {
-            let owners = [0, 1].map(|nth| uid("User", &user_id(owner(agent, nth)))).join(",");
-            let suspended = random.below(20) == 0;
-            let (clearance, department) = (1 + random.below(5), random.below(DEPARTMENTS));
+        for (number, agent) in agents().iter().enumerate() {
+            let owners = agent.owners.map(|user| uid("Work::User", &user_id(user)).to_string());
             let attrs = format!(
-                r#""owners":[{owners}],"suspended":{suspended},"clearance":{clearance},"department":"department-{department}""#
+                r#""owners":[{}],"suspended":{},"clearance":{},"department":"department-{}""#,
+                owners.join(","),
+                agent.suspended,
+                agent.clearance,
+                agent.department
             );
-            entity("Agent", &agent_id(agent), &attrs, &[uid("Group", &group_id(leaf_of(agent)))]);
+            let leaf = ("Work::Group", group_id(leaf_of(number)));
+            entities.add("Work::Agent", &agent_id(number), &attrs, &[leaf]);
         }
         for server in 0..SERVERS {
-            entity("Server", &server_id(server), "", &[]);
+            entities.add("Work::Server", &server_id(server), "", &[]);
         }
-        for tool in 0..TOOLS {
-            let (sensitivity, department) = (1 + random.below(5), random.below(DEPARTMENTS));
-            let attrs =
-                format!(r#""sensitivity":{sensitivity},"department":"department-{department}""#);
-            entity("Tool", &tool_id(tool), &attrs, &[uid("Server", &server_id(server_of(tool)))]);
+        for (number, tool) in tools().iter().enumerate() {
+            let attrs = format!(
+                r#""sensitivity":{},"department":"department-{}""#,
+                tool.sensitivity, tool.department
+            );
+            let server = ("Work::Server", server_id(server_of(number)));
+            entities.add("Work::Tool", &tool_id(number), &attrs, &[server]);
         }
-        json.push_str("\n]\n");
-        json
+        entities.finish()
     }
 
     /// The policies whose scope a request matches, by their position.
@@ -259,13 +281,6 @@ impl W1 {
         };
         let found = self.policies.iter().enumerate().filter(|(_, policy)| matches(policy));
         found.map(|(at, _)| at).collect()
-    }
-
-    /// How many policies' scopes a request matches, on average over the requests.
-    pub fn matching_mean(&self) -> f64 {
-        let total: usize =
-            self.questions.iter().map(|question| self.matching(question).len()).sum();
-        total as f64 / self.questions.len().max(1) as f64
     }
 }
 
@@ -311,48 +326,36 @@ pub fn text_of<'a>(policies: impl Iterator<Item = (usize, &'a Policy)>) -> Strin
 // === impl Question ===
 
 impl Question {
-    /// The context of [`Question::request`].
-    pub fn context(&self) -> [(&str, Value<'_>); 3] {
-        [
-            ("amount", Value::Long(self.amount)),
-            ("channel", Value::String(self.channel)),
-            ("delegator", Value::Entity(Uid::new("Work::User", &self.delegator))),
-        ]
-    }
-
-    /// The question as our engine takes it: strings, nothing interned.
-    pub fn request<'a>(&'a self, context: &'a [(&'a str, Value<'a>)]) -> Request<'a> {
-        Request::new(
-            Uid::new("Work::Agent", &self.agent),
-            Uid::new("Work::Action", "call"),
-            Uid::new("Work::Tool", &self.tool),
-            context,
-        )
-    }
-}
-
-// === impl Random ===
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `end`; nought where there is none.
-    fn below(&mut self, end: usize) -> usize {
-        let below = self.next().checked_rem(end as u64).unwrap_or(0);
-        usize::try_from(below).unwrap_or(0)
-    }
-
-    fn pick<T: Copy>(&mut self, items: &[T]) -> Option<T> {
-        items.get(self.below(items.len())).copied()
+    fn json(&self) -> String {
+        let context = json!({
+            "amount": self.amount,
+            "channel": self.channel,
+            "delegator": uid("Work::User", &self.delegator),
+        });
+        question(("Work::Agent", &self.agent), "call", ("Work::Tool", &self.tool), &context)
     }
 }
 
 // === the company ===
+
+/// All agents, by number.
+pub fn agents() -> Vec<Agent> {
+    let mut random = Random::new(4);
+    let agent = |number| Agent {
+        owners: [owner(number, 0), owner(number, 1)],
+        suspended: random.below(20) == 0,
+        clearance: 1 + random.below(5),
+        department: random.below(DEPARTMENTS),
+    };
+    (0..AGENTS).map(agent).collect()
+}
+
+/// All tools, by number.
+pub fn tools() -> Vec<Tool> {
+    let mut random = Random::new(5);
+    let tool = |_| Tool { sensitivity: 1 + random.below(5), department: random.below(DEPARTMENTS) };
+    (0..TOOLS).map(tool).collect()
+}
 
 fn forbids() -> Vec<Policy> {
     vec![Policy::Suspended, Policy::NotOwner]
@@ -399,35 +402,35 @@ fn group_above(group: usize) -> Option<usize> {
 }
 
 /// The groups an agent is in, the nearest first.
-fn groups_of(agent: usize) -> Vec<usize> {
+pub(crate) fn groups_of(agent: usize) -> Vec<usize> {
     std::iter::successors(Some(leaf_of(agent)), |group| group_above(*group)).collect()
 }
 
-fn server_of(tool: usize) -> usize {
+pub(crate) fn server_of(tool: usize) -> usize {
     tool % SERVERS
 }
 
 /// One of the two owners of an agent.
-fn owner(agent: usize, nth: usize) -> usize {
+pub(crate) fn owner(agent: usize, nth: usize) -> usize {
     (agent + nth * 7) % USERS
 }
 
-fn user_id(user: usize) -> String {
+pub(crate) fn user_id(user: usize) -> String {
     format!("user-{user}")
 }
 
-fn group_id(group: usize) -> String {
+pub(crate) fn group_id(group: usize) -> String {
     format!("group-{group}")
 }
 
-fn agent_id(agent: usize) -> String {
+pub(crate) fn agent_id(agent: usize) -> String {
     format!("agent-{agent}")
 }
 
-fn server_id(server: usize) -> String {
+pub(crate) fn server_id(server: usize) -> String {
     format!("server-{server}")
 }
 
-fn tool_id(tool: usize) -> String {
+pub(crate) fn tool_id(tool: usize) -> String {
     format!("server-{}/tool-{tool}", server_of(tool))
 }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod codegen;
+mod instructions;
 mod lint;
 mod proof;
 mod step;
@@ -21,7 +22,7 @@ struct Task {
     run: fn(&[&str]) -> Result<(), String>,
 }
 
-const TASKS: [Task; 6] = [
+const TASKS: [Task; 7] = [
     Task {
         name: "test",
         arguments: "",
@@ -42,9 +43,15 @@ const TASKS: [Task; 6] = [
     },
     Task {
         name: "bench",
-        arguments: "[--quick] [--record]",
-        what: "decision time beside Cedar's; --quick skips criterion, --record writes benches/record/",
+        arguments: "[--quick] [--record] [--only FAMILY,…]",
+        what: "decision time beside other engines, into target/bench/; --record writes benches/record/",
         run: bench::run,
+    },
+    Task {
+        name: "instructions",
+        arguments: "[--bless]",
+        what: "instructions of a fixed set of decisions, beside the committed counts; --bless commits new ones",
+        run: instructions::run,
     },
     Task {
         name: "lint",

@@ -34,6 +34,18 @@ impl Step {
         Self { program, args: Vec::new(), remedy: "" }
     }
 
+    /// Runs another program.
+    pub(crate) fn program<S: Into<OsString>>(
+        program: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            remedy: "",
+        }
+    }
+
     /// Adds arguments.
     pub(crate) fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
@@ -126,7 +138,11 @@ impl Step {
 
     fn unstartable(&self, error: &std::io::Error) -> String {
         let program = Path::new(&self.program).display();
-        format!("`{program}` cannot be run ({error}); install it or put it on the PATH")
+        let remedy = match self.remedy {
+            "" => "install it or put it on the PATH",
+            remedy => remedy,
+        };
+        format!("`{program}` cannot be run ({error}); {remedy}")
     }
 }
 

@@ -1,42 +1,45 @@
-//! `compare [DATE]`: the comparison of the benchmark `decide` in under a minute, as a table for `benches/record/`.
+//! `compare [--quick] [--million] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]`: every engine on every family, in one run.
 //!
-//! Writes Markdown to standard output and what it is doing to standard error. Fails when the engines differ in an answer,
-//! or when ours is not at least 500 times faster at 10,000 policies.
+//! `--million` adds W1 with 1,000,000 policies, without peers that would need minutes; `--data` names the folder with
+//! the archives of public applications. Progress goes to standard error, the readable table to standard output; `--out` names a folder that gets
+//! `results.json`, the table as `README.md` and the plots. Fails when two engines differ in an answer. What is not
+//! measured in a run is said in its record.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pdp_benches::engines::{Mix, Ours, Reference, UNVALIDATED, VALIDATED, check};
+use pdp_benches::counting::Counting;
+use pdp_benches::families::FAMILIES;
 use pdp_benches::measure::{Samples, in_words};
+use pdp_benches::plot;
+use pdp_benches::record::{markdown, what};
+use pdp_benches::results::Results;
+use pdp_benches::run::{OURS, Plan, REFERENCE, measure, memory};
 use pdp_benches::w1::W1;
-use pdp_core::Request;
+use pdp_benches::workload::Workload;
+use pdp_benches::{apps, threads};
 
-const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
-const ALONE: usize = 100_000;
-const BYSTANDERS: [usize; 4] = [0, 1_000, 10_000, 100_000];
-/// The goal at 10,000 policies.
-const RATIO_MIN: f64 = 500.0;
-/// Turns of each engine at each size.
-const TURNS: u32 = 5;
-const TURN: Duration = Duration::from_millis(150);
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
-/// Times of one size.
+const USAGE: &str =
+    "usage: compare [--quick] [--million] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]";
+
+/// What the command line says.
 #[derive(Debug, Default)]
-struct Row {
-    matching: f64,
-    validated: Samples,
-    unvalidated: Samples,
-    reference: Option<(Samples, Samples, Mix)>,
+struct Arguments {
+    quick: bool,
+    million: bool,
+    only: Vec<String>,
+    data: Option<PathBuf>,
+    date: String,
+    out: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let date = std::env::args().nth(1).unwrap_or("undated".to_owned());
-    match run(&date) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("compare: at 10,000 policies we are less than {RATIO_MIN} times faster");
-            ExitCode::FAILURE
-        }
+    match arguments().and_then(|arguments| run(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("compare: {error}");
             ExitCode::FAILURE
@@ -44,95 +47,109 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(date: &str) -> Result<bool, String> {
-    println!("# {date}: one decision of W1, beside `cedar-policy` 4.14.1\n");
-    println!("{}\n", machine());
-    println!(
-        "| policies | in scope | allow / forbidden / not permitted | `cedar-policy` p50 | its perfect slice p50 | ours p50 | ours p99 | not validated p50 | ratio | ratio to the slice |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
-    let mut reached = true;
-    for size in SIZES {
-        eprintln!("compare: {size} policies");
-        let row = measure(&W1::new(size), true)?;
-        let ratio = print(size, &row);
-        reached &= size != 10_000 || ratio >= RATIO_MIN;
+fn arguments() -> Result<Arguments, String> {
+    let (mut arguments, mut rest) = (Arguments::default(), std::env::args().skip(1));
+    while let Some(flag) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("`{flag}` wants a value; {USAGE}"));
+        match flag.as_str() {
+            "--quick" => arguments.quick = true,
+            "--million" => arguments.million = true,
+            "--data" => arguments.data = Some(value()?.into()),
+            "--only" => arguments.only = value()?.split(',').map(str::to_owned).collect(),
+            "--date" => arguments.date = value()?,
+            "--out" => arguments.out = Some(value()?.into()),
+            _ => return Err(format!("`{flag}` is not known; {USAGE}")),
+        }
     }
-    eprintln!("compare: {ALONE} policies, our engine alone");
-    print(ALONE, &measure(&W1::new(ALONE), false)?);
-    println!("\n| policies that cannot match, beside 100 | ours p50 | ours p99 | to none |");
-    println!("|---|---|---|---|");
-    let mut first = None;
-    for bystanders in BYSTANDERS {
-        eprintln!("compare: {bystanders} policies that cannot match");
-        let row = measure(&W1::crowded(100, bystanders), false)?;
-        let (p50, p99) = (row.validated.quantile(0.5), row.validated.quantile(0.99));
-        let growth = p50 / *first.get_or_insert(p50);
-        println!("| {bystanders} | {} | {} | {growth:.2} |", in_words(p50), in_words(p99));
+    let known = |only: &&String| only_special(only) || FAMILIES.iter().any(|f| f.name == **only);
+    match arguments.only.iter().find(|only| !known(only)) {
+        Some(name) => {
+            let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+            Err(format!(
+                "there is no family `{name}`; there are {}, apps, threads",
+                names.join(", ")
+            ))
+        }
+        None => Ok(arguments),
     }
-    Ok(reached)
 }
 
-fn measure(workload: &W1, with_reference: bool) -> Result<Row, String> {
-    let mut row = Row { matching: workload.matching_mean(), ..Row::default() };
-    let mut ours = Ours::new(workload)?;
-    let reference = match with_reference {
-        true => {
-            let reference = Reference::new(workload)?;
-            let mix = check(workload, &mut ours, &reference)?;
-            row.reference = Some((Samples::default(), Samples::default(), mix));
-            Some(reference)
-        }
-        false => None,
+/// What `--only` may name beside families.
+fn only_special(name: &str) -> bool {
+    ["apps", "threads"].contains(&name)
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let plan = if arguments.quick { Plan::QUICK } else { Plan::FULL };
+    let begun = Instant::now();
+    let mut results = Results {
+        date: arguments.date.clone(),
+        machine: machine(),
+        quick: arguments.quick,
+        empty: Samples::empty(Duration::from_millis(300)).quantiles(),
+        ..Results::default()
     };
-    let contexts: Vec<_> = workload.questions.iter().map(|question| question.context()).collect();
-    let requests: Vec<Request<'_>> = workload
-        .questions
-        .iter()
-        .zip(&contexts)
-        .map(|(question, context)| question.request(context))
-        .collect();
-    let len = requests.len();
-    for _ in 0..TURNS {
-        for (samples, options) in
-            [(&mut row.validated, VALIDATED), (&mut row.unvalidated, UNVALIDATED)]
-        {
-            samples.take(len, TURN, |at| {
-                requests.get(at).map_or(0, |request| ours.decide(request, &options))
-            });
-        }
-        if let (Some(reference), Some((whole, sliced, _))) = (&reference, &mut row.reference) {
-            sliced.take(len, TURN, |at| reference.decide_over_slice(at));
-            whole.take(len, TURN, |at| reference.decide(at));
+    let wanted =
+        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    let mut one = |workload: &Workload| -> Result<(), String> {
+        let (family, size) = (workload.family.as_str(), workload.size);
+        eprint!("compare: {:>4} s  {family} {size}", begun.elapsed().as_secs());
+        measure(workload, &plan, &mut results)
+            .map_err(|error| format!("{family} {size}: {error}"))?;
+        let said = |engine| results.p50(family, size, engine).map_or_else(String::new, in_words);
+        eprintln!(": {} beside {}", said(OURS), said(REFERENCE));
+        Ok(())
+    };
+    for family in FAMILIES.iter().filter(|family| wanted(family.name)) {
+        for size in if plan.quick { family.quick } else { family.sizes } {
+            one(&(family.make)(*size))?;
         }
     }
-    Ok(row)
+    match &arguments.data {
+        Some(data) if wanted("apps") => {
+            let unpacked = std::env::temp_dir().join(format!("pdp-bench-{}", std::process::id()));
+            let workloads = apps::workloads(data, &unpacked);
+            let removed = std::fs::remove_dir_all(&unpacked);
+            let workloads = workloads?;
+            removed.map_err(|error| format!("cannot remove `{}`: {error}", unpacked.display()))?;
+            for workload in &workloads {
+                if !plan.quick || workload.family.starts_with("app-") {
+                    one(workload)?;
+                }
+            }
+        }
+        _ => results.notes.push("applications and sets of others: no data was given".to_owned()),
+    }
+    if wanted("threads") {
+        let size = if plan.quick { 10_000 } else { 100_000 };
+        eprintln!("compare: {:>4} s  threads and memory, w1 {size}", begun.elapsed().as_secs());
+        let workload = W1::new(size).workload();
+        results.threads = threads::measure(&workload, plan.turns, plan.turn * 4)?;
+        results.memory.push(memory(&workload)?);
+    }
+    let table = markdown(&results);
+    println!("{table}");
+    if let Some(out) = &arguments.out {
+        write(out, "results.json", &format!("{:#}\n", results.to_json()))?;
+        write(out, "README.md", &table)?;
+        write(out, "overview.svg", &plot::overview(&results))?;
+        for family in results.families() {
+            if results.sizes(family).len() > 1 {
+                let (what, axis) = what(family);
+                let picture = plot::family(&results, family, what, axis);
+                write(out, &format!("{family}.svg"), &picture)?;
+            }
+        }
+    }
+    eprintln!("compare: done in {} s", begun.elapsed().as_secs());
+    Ok(())
 }
 
-/// Prints a row and gives the ratio of the medians, as services run it: with validation.
-fn print(size: usize, row: &Row) -> f64 {
-    let [p50, p99] = [0.5, 0.99].map(|share| row.validated.quantile(share));
-    let unvalidated = row.unvalidated.quantile(0.5);
-    let ours = format!("{} | {} | {}", in_words(p50), in_words(p99), in_words(unvalidated));
-    let matching = row.matching;
-    match &row.reference {
-        Some((whole, sliced, mix)) => {
-            let (whole, sliced) = (whole.quantile(0.5), sliced.quantile(0.5));
-            let Mix { allowed, forbidden, not_permitted } = mix;
-            println!(
-                "| {size} | {matching:.1} | {allowed} / {forbidden} / {not_permitted} | {} | {} | {ours} | {:.0} | {:.1} |",
-                in_words(whole),
-                in_words(sliced),
-                whole / p50,
-                sliced / p50,
-            );
-            whole / p50
-        }
-        None => {
-            println!("| {size} | {matching:.1} | – | – | – | {ours} | – | – |");
-            0.0
-        }
-    }
+fn write(folder: &std::path::Path, name: &str, text: &str) -> Result<(), String> {
+    let file = folder.join(name);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&file, text))
+        .map_err(|error| format!("cannot write `{}`: {error}", file.display()))
 }
 
 /// What the figures were taken on.

@@ -1,0 +1,172 @@
+//! Our engine, built from a workload: compiled, loaded from the bundle's bytes, asked from strings.
+//!
+//! What every service runs is [`VALIDATED`]. Nothing is prepared for a question but what reading its JSON gives: names
+//! and values as a caller holds them, nothing interned. Compile and load are timed where they happen, once each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pdp_core::json::{Arena, read_request};
+use pdp_core::{
+    Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Notation, Request,
+    RequestLimits, Scratch, Source,
+};
+
+use crate::answer::Answer;
+use crate::workload::{SchemaText, Workload};
+
+/// Our engine, as every service runs it: requests are validated.
+pub const VALIDATED: DecideOptions = DecideOptions::STANDARD;
+/// Our engine without request validation, which is what the reference's `is_authorized` does.
+pub const UNVALIDATED: DecideOptions =
+    DecideOptions { validate_request: false, ..DecideOptions::STANDARD };
+/// What is timed as decision only: nobody reads who determined it.
+pub const DECISION_ONLY: DecideOptions = DecideOptions::STANDARD;
+/// Our engine with the index switched off. Answers are compared in this way, too; it is not timed.
+pub const ALL_POLICIES: DecideOptions =
+    DecideOptions { all_policies: true, ..DecideOptions::STANDARD };
+
+/// Our engine, loaded from bundle bytes.
+#[derive(Debug)]
+pub struct Ours {
+    decider: Decider,
+    scratch: Scratch,
+}
+
+/// What building it took.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The bundle.
+    pub bytes: Vec<u8>,
+    /// Reading, parsing and validating the source.
+    pub read: Duration,
+    /// From the source to the bundle's bytes.
+    pub compile: Duration,
+}
+
+/// Compiles a workload into bundle bytes.
+///
+/// # Errors
+///
+/// When the workload does not compile, or should pass the strict validator and does not.
+pub fn build(workload: &Workload) -> Result<Built, String> {
+    let begun = Instant::now();
+    let source = Source::loose(&Loose {
+        policies: Notation::Cedar(&workload.policies),
+        schema: workload.schema.as_ref().map(|schema| match schema {
+            SchemaText::Cedar(text) => Notation::Cedar(text),
+            SchemaText::Json(text) => Notation::Json(text),
+        }),
+        entities: &workload.entities,
+        links: None,
+    })
+    .map_err(|report| report.to_string())?;
+    if workload.is_valid && !source.validates() {
+        return Err("the workload does not pass the strict validator".to_owned());
+    }
+    let read = begun.elapsed();
+    // Without the source section, which deciding never touches.
+    let options = CompileOptions { keep_source: false, ..CompileOptions::STANDARD };
+    let bytes = pdp_core::compile(&source, &options).map_err(|report| report.to_string())?;
+    Ok(Built { bytes, read, compile: begun.elapsed().saturating_sub(read) })
+}
+
+// === impl Ours ===
+
+impl Ours {
+    /// Compiles a workload and loads it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not compile, see [`build`], or the bundle does not load.
+    pub fn new(workload: &Workload) -> Result<Self, String> {
+        Self::load(&build(workload)?.bytes)
+    }
+
+    /// Loads bundle bytes.
+    ///
+    /// # Errors
+    ///
+    /// When they are no bundle.
+    pub fn load(bytes: &[u8]) -> Result<Self, String> {
+        let bundle =
+            Bundle::load(bytes, &LoadLimits::STANDARD).map_err(|error| error.to_string())?;
+        Ok(Self { decider: Decider::new(Arc::new(bundle)), scratch: Scratch::new() })
+    }
+
+    /// The bundle that decides.
+    pub fn bundle(&self) -> Option<&Arc<Bundle>> {
+        self.decider.bundle()
+    }
+
+    /// Reads a question.
+    ///
+    /// # Errors
+    ///
+    /// When it is not what a request looks like.
+    pub fn read<'a>(&self, question: &str, arena: &'a Arena) -> Result<Request<'a>, String> {
+        let bundle = self.decider.bundle().map(Arc::as_ref);
+        read_request(question, bundle, arena, &RequestLimits::STANDARD)
+            .map_err(|error| format!("{error} in {question}"))
+    }
+
+    /// Reads all questions of a workload.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ours::read`].
+    pub fn read_all<'a>(
+        &self,
+        workload: &Workload,
+        arena: &'a Arena,
+    ) -> Result<Vec<Request<'a>>, String> {
+        workload.questions.iter().map(|question| self.read(question, arena)).collect()
+    }
+
+    /// Decides, and reads the ids of the determining policies and of those that failed; for a black box.
+    #[inline]
+    pub fn decide(&mut self, request: &Request<'_>, options: &DecideOptions) -> usize {
+        let answer = self.decider.decide_with(&mut self.scratch, request, options);
+        let ids: usize = answer.policies().map(str::len).sum();
+        let errors: usize = answer.errors().map(|(id, _)| id.len()).sum();
+        ids + errors + usize::from(answer.is_allowed())
+    }
+
+    /// Decides and reads nothing but the effect.
+    #[inline]
+    pub fn decide_only(&mut self, request: &Request<'_>) -> usize {
+        let answer = self.decider.decide_with(&mut self.scratch, request, &DECISION_ONLY);
+        usize::from(answer.is_allowed())
+    }
+
+    /// From JSON bytes to the decision with its reasons; the arena is the caller's and emptied here.
+    #[inline]
+    pub fn decide_json(&mut self, question: &str, arena: &mut Arena) -> usize {
+        arena.reset();
+        let bundle = self.decider.bundle().map(Arc::as_ref);
+        let Ok(request) = read_request(question, bundle, arena, &RequestLimits::STANDARD) else {
+            return 0;
+        };
+        let answer = self.decider.decide_with(&mut self.scratch, &request, &VALIDATED);
+        let ids: usize = answer.policies().map(str::len).sum();
+        ids + usize::from(answer.is_allowed())
+    }
+
+    /// Decides and copies the answer.
+    pub fn answer(&mut self, request: &Request<'_>, options: &DecideOptions) -> Answer {
+        let answer = self.decider.decide_with(&mut self.scratch, request, options);
+        Answer {
+            allow: answer.is_allowed(),
+            reasons: Some(answer.policies().map(str::to_owned).collect()),
+            errors: Some(answer.errors().map(|(id, _)| id.to_owned()).collect()),
+        }
+    }
+
+    /// What is wrong with a request, if the engine says so: such a request measures nothing.
+    pub fn refusal(&mut self, request: &Request<'_>) -> Option<String> {
+        let answer = self.decider.decide_with(&mut self.scratch, request, &VALIDATED);
+        let reason = answer.reason();
+        matches!(reason, pdp_core::Reason::InvalidRequest | pdp_core::Reason::Limit)
+            .then(|| format!("{}: {}", reason.as_str(), answer.message()))
+    }
+}
