@@ -113,7 +113,7 @@ pub(crate) fn request(
     }
     if !request.entities.is_empty() {
         let count = render::count(request.entities.len(), "entity", "entities");
-        why.push(format!("{count} came with the request and are taken in each time"));
+        why.push(format!("{count} came with the request, to be taken in each time"));
     }
     let (mut values, mut bytes) = (0, 0);
     let attrs = request.entities.iter().flat_map(|entity| entity.attrs.iter().chain(entity.tags));

@@ -56,7 +56,7 @@ fn dear_conditions(bundle: &Bundle, report: &mut Report) {
         };
         let message = format!(
             "one evaluation of `{}` may take {} steps{why}; up to {POLICY_STEPS_NORMAL} is normal",
-            bundle.policy_id(*ix),
+            id(bundle, *ix),
             cost.steps_max,
         );
         report.push(placed(bundle, *ix, Diagnostic::new(codes::POLICY_STEPS, message)).help(help));
@@ -76,7 +76,7 @@ fn unconstrained(bundle: &Bundle, report: &mut Report) -> u64 {
     if let (true, Some(first)) = (count > CANDIDATES_NORMAL, found.first()) {
         let message = format!(
             "{count} policies have an unconstrained scope and are evaluated for every request, `{}` among them; up to {CANDIDATES_NORMAL} is normal",
-            bundle.policy_id(*first)
+            id(bundle, *first)
         );
         let item = placed(bundle, *first, Diagnostic::new(codes::UNCONSTRAINED, message));
         report.push(item.help(
@@ -98,7 +98,7 @@ fn crowd(bundle: &Bundle, free: u64, report: &mut Report) {
             .map(|(name, asked)| asked.unwrap_or_else(|| format!("any {name}")));
     let scope: String = asked.join(", ").chars().take(SCOPE_CHARS_MAX).collect();
     let example =
-        format!("`{}` and {} more have the scope `{scope}`", bundle.policy_id(first), shared - 1);
+        format!("`{}` and {} more have the scope `{scope}`", id(bundle, first), shared - 1);
     let help = "constrain principal, action or resource further, or fold policies that differ only in a constant into one";
     if steps > steps_max {
         let message = format!(
@@ -127,6 +127,15 @@ fn most_shared(bundle: &Bundle) -> Option<(PolicyIx, u64)> {
         scopes.entry(keys).or_insert((ix, 0)).1 += 1;
     }
     scopes.into_values().max_by_key(|(first, count)| (*count, std::cmp::Reverse(*first)))
+}
+
+/// A policy's id on one line.
+fn id(bundle: &Bundle, ix: PolicyIx) -> String {
+    let id = bundle.policy_id(ix);
+    match id.chars().any(char::is_control) {
+        true => id.escape_debug().to_string(),
+        false => id.to_owned(),
+    }
 }
 
 /// Points at a policy, if the bundle knows its text.

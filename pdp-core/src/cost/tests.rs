@@ -190,6 +190,21 @@ fn very_many_candidates_of_one_group() -> Tested {
 }
 
 #[test]
+fn a_finding_is_one_line_whatever_a_policy_is_called() -> Tested {
+    let text = many(1_001, |n| format!("@id(\"p\\n{n}\") permit(principal, action, resource);"));
+    let policies = Notation::Cedar(&text);
+    // With links, even none, policies are named by their `@id`.
+    let links = Some("[]");
+    let source = Source::loose(&Loose { policies, schema: None, entities: "[]", links })?;
+    let bytes = compile(&source, &CompileOptions::STANDARD)?;
+    let report = Bundle::load(&bytes, &LoadLimits::STANDARD)?.costly();
+    assert_eq!(codes(&report), ["W206"], "{report}");
+    let message = &report.items.first().ok_or("a finding")?.message;
+    assert!(message.contains("`p\\n0` among them") && !message.contains('\n'), "{message}");
+    Ok(())
+}
+
+#[test]
 fn more_steps_than_the_bundle_allows() -> Tested {
     let sum = (0..200).map(|n| format!("context.a{n}")).collect::<Vec<_>>().join(" + ");
     let policy =
