@@ -367,6 +367,8 @@ pub(crate) fn matches(
     spend(fuel, text.len() as u64 / 16)?;
     let Ok(text) = std::str::from_utf8(text) else { return Err(ErrorKind::Type) };
     let pieces = t.patterns.get(pattern as usize).map_or(Span::EMPTY, |record| record.pieces);
+    // A pattern of many pieces is walked over, too.
+    spend(fuel, pieces.len.into())?;
     let pieces = pieces
         .of(&t.pieces)
         .iter()

@@ -167,7 +167,10 @@ impl Source {
         }
         let entities = check::merge(entities, folder.schema.is_some(), &mut report);
         let mut report = report.or_errors()?;
-        let (policies, schema) = (front.policies(), front.schema_tree());
+        let policies = front.policies().map_err(|finding| {
+            all(codes::POLICY, folder.policies.first().unwrap_or(&NO_FILE), vec![finding])
+        })?;
+        let schema = front.schema_tree();
         if policies.is_empty() {
             let help = "add a `.cedar` file with a policy, or link the templates in links.json";
             report.push(Diagnostic::new(codes::EMPTY, "the bundle has no policy").help(help));
@@ -253,7 +256,8 @@ impl Source {
         let entities = front
             .entities(texts.entities, limits)
             .map_err(|finding| all(codes::ENTITIES, &entities_file, vec![finding]))?;
-        let mut trees = front.policies();
+        let mut trees =
+            front.policies().map_err(|finding| all(codes::POLICY, &policies, vec![finding]))?;
         let mut files = vec![policies];
         if json {
             print(&front, &mut trees, &mut files);

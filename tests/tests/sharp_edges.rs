@@ -385,3 +385,35 @@ fn values_are_equal_however_they_are_spelled() {
         holds(&format!("{{a: {function}(\"{one}\")}} == {{a: context.other}}"), &context, expect);
     }
 }
+
+#[test]
+fn policies_with_odd_ids_are_not_lost() {
+    let ids =
+        ["plain", "quo\"te", "back\\slash", "new\nline", "\u{0}", "", "\u{e9}\u{200b}", "a b"];
+    let policies: Vec<String> = ids
+        .iter()
+        .map(|id| {
+            format!(
+                r#"{}: {{"effect": "permit", "principal": {{"op": "All"}}, "action": {{"op": "All"}},
+                    "resource": {{"op": "All"}}, "conditions": []}}"#,
+                serde_json::to_string(id).unwrap()
+            )
+        })
+        .collect();
+    let json = format!(
+        r#"{{"staticPolicies": {{{}}}, "templates": {{}}, "templateLinks": []}}"#,
+        policies.join(",")
+    );
+    let source = Source::loose(&Loose {
+        policies: Notation::Json(&json),
+        schema: None,
+        entities: "[]",
+        links: None,
+    });
+    let bytes = pdp_core::compile(&source.unwrap(), &pdp_core::CompileOptions::STANDARD).unwrap();
+    let mut came = Desk::bytes(&bytes).ask(&asking("{}")).policies;
+    came.sort();
+    let mut expected = ids.map(str::to_owned).to_vec();
+    expected.sort();
+    assert_eq!(came, expected);
+}

@@ -193,7 +193,7 @@ impl Front {
         let set = PolicySet::try_from(set).map_err(|e| vec![finding(&e)])?;
         for template in set.all_templates() {
             self.name(Named {
-                id: template.id().to_string(),
+                id: text_of(template.id()),
                 file,
                 span: (0, 0),
                 has_annotation: true,
@@ -202,7 +202,7 @@ impl Front {
         }
         for link in set.policies().filter(|policy| !policy.is_static()) {
             self.name(Named {
-                id: link.id().to_string(),
+                id: text_of(link.id()),
                 file,
                 span: (0, 0),
                 has_annotation: true,
@@ -281,12 +281,18 @@ impl Front {
     }
 
     /// Static policies and links, in source order.
-    pub(crate) fn policies(&mut self) -> Vec<PolicyTree> {
+    pub(crate) fn policies(&mut self) -> Result<Vec<PolicyTree>, Finding> {
         if let Some((trees, _)) = &mut self.taken {
-            return std::mem::take(trees);
+            return Ok(std::mem::take(trees));
         }
         let static_or_linked = self.named.iter().filter(|named| !named.is_template);
-        static_or_linked.filter_map(|named| named.tree(&self.set, 0)).collect()
+        static_or_linked
+            .map(|named| {
+                // A policy must not get lost in silence: it may be a forbid.
+                let tree = named.tree(&self.set, 0);
+                tree.ok_or_else(|| one(format!("policy `{}` cannot be taken over", named.id)))
+            })
+            .collect()
     }
 
     /// Every policy printed in Cedar's syntax: the text of sources that have none, such as JSON.
@@ -435,7 +441,7 @@ impl PolicyText<'_> {
         let annotation = annotation(template);
         let has_annotation = annotation.is_some();
         let id = match (self.naming, annotation) {
-            (Naming::Position, _) | (Naming::Annotation, None) => template.id().to_string(),
+            (Naming::Position, _) | (Naming::Annotation, None) => text_of(template.id()),
             (Naming::AnnotationOrFile(name), None) => format!("{name}#{at}"),
             (_, Some(id)) => id,
         };
@@ -453,6 +459,11 @@ impl Named {
         let (from, to) = self.span;
         Some(policy_tree(policy, &self.id, Place { file: self.file, start: from, end: to }, start))
     }
+}
+
+/// The id as it is. Its `Display` escapes what is not plain, and an escaped id names no policy.
+fn text_of(id: &PolicyID) -> String {
+    AsRef::<str>::as_ref(id).to_owned()
 }
 
 /// The number in `policy7`.
