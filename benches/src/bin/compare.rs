@@ -1,7 +1,6 @@
-//! `compare [--quick] [--million] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]`: every engine on every family, in one run.
+//! `compare [--quick] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]`: every engine on every family, in one run.
 //!
-//! `--million` adds W1 with 1,000,000 policies, without peers that would need minutes; `--data` names the folder with
-//! the archives of public applications. Progress goes to standard error, the readable table to standard output; `--out` names a folder that gets
+//! `--data` names the folder with the archives of public applications. Progress goes to standard error, the readable table to standard output; `--out` names a folder that gets
 //! `results.json`, the table as `README.md` and the plots. Fails when two engines differ in an answer. What is not
 //! measured in a run is said in its record.
 
@@ -24,13 +23,12 @@ use pdp_benches::{apps, threads};
 static ALLOCATOR: Counting = Counting;
 
 const USAGE: &str =
-    "usage: compare [--quick] [--million] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]";
+    "usage: compare [--quick] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]";
 
 /// What the command line says.
 #[derive(Debug, Default)]
 struct Arguments {
     quick: bool,
-    million: bool,
     only: Vec<String>,
     data: Option<PathBuf>,
     date: String,
@@ -53,7 +51,6 @@ fn arguments() -> Result<Arguments, String> {
         let mut value = || rest.next().ok_or_else(|| format!("`{flag}` wants a value; {USAGE}"));
         match flag.as_str() {
             "--quick" => arguments.quick = true,
-            "--million" => arguments.million = true,
             "--data" => arguments.data = Some(value()?.into()),
             "--only" => arguments.only = value()?.split(',').map(str::to_owned).collect(),
             "--date" => arguments.date = value()?,
@@ -91,18 +88,22 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     };
     let wanted =
         |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
-    let mut one = |workload: &Workload| -> Result<(), String> {
+    let mut failures: Vec<String> = Vec::new();
+    let mut one = |workload: &Workload| {
         let (family, size) = (workload.family.as_str(), workload.size);
         eprint!("compare: {:>4} s  {family} {size}", begun.elapsed().as_secs());
-        measure(workload, &plan, &mut results)
-            .map_err(|error| format!("{family} {size}: {error}"))?;
+        // What was measured before is not lost over one workload; the run fails at its end.
+        if let Err(error) = measure(workload, &plan, &mut results) {
+            eprintln!(": FAILED: {error}");
+            failures.push(format!("{family} {size} is not measured: {error}"));
+            return;
+        }
         let said = |engine| results.p50(family, size, engine).map_or_else(String::new, in_words);
         eprintln!(": {} beside {}", said(OURS), said(REFERENCE));
-        Ok(())
     };
     for family in FAMILIES.iter().filter(|family| wanted(family.name)) {
         for size in if plan.quick { family.quick } else { family.sizes } {
-            one(&(family.make)(*size))?;
+            one(&(family.make)(*size));
         }
     }
     match &arguments.data {
@@ -114,7 +115,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             removed.map_err(|error| format!("cannot remove `{}`: {error}", unpacked.display()))?;
             for workload in &workloads {
                 if !plan.quick || workload.family.starts_with("app-") {
-                    one(workload)?;
+                    one(workload);
                 }
             }
         }
@@ -127,6 +128,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         results.threads = threads::measure(&workload, plan.turns, plan.turn * 4)?;
         results.memory.push(memory(&workload)?);
     }
+    results.failures = failures;
     let table = markdown(&results);
     println!("{table}");
     if let Some(out) = &arguments.out {
@@ -142,7 +144,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         }
     }
     eprintln!("compare: done in {} s", begun.elapsed().as_secs());
-    Ok(())
+    match results.failures.is_empty() {
+        true => Ok(()),
+        false => Err(results.failures.join("; ")),
+    }
 }
 
 fn write(folder: &std::path::Path, name: &str, text: &str) -> Result<(), String> {
