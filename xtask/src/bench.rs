@@ -22,6 +22,7 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
         match *arg {
             "--quick" => quick = true,
             "--record" => record = true,
+            "--million" => passed.push("--million".to_owned()),
             "--only" => {
                 let only = rest.next().ok_or_else(|| usage("bench"))?;
                 passed.extend(["--only".to_owned(), (*only).to_owned()]);

@@ -1,6 +1,7 @@
-//! `compare [--quick] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]`: every engine on every family, in one run.
+//! `compare [--quick] [--million] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]`: every engine on every family, in one run.
 //!
-//! `--data` names the folder with the archives of public applications. Progress goes to standard error, the readable table to standard output; `--out` names a folder that gets
+//! `--million` adds W1 with 1,000,000 policies, for which the reference alone wants minutes and gigabytes; `--data`
+//! names the folder with the archives of public applications. Progress goes to standard error, the readable table to standard output; `--out` names a folder that gets
 //! `results.json`, the table as `README.md` and the plots. Fails when two engines differ in an answer. What is not
 //! measured in a run is said in its record.
 
@@ -23,12 +24,13 @@ use pdp_benches::{apps, threads};
 static ALLOCATOR: Counting = Counting;
 
 const USAGE: &str =
-    "usage: compare [--quick] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]";
+    "usage: compare [--quick] [--million] [--only FAMILY,…] [--date DATE] [--data DIR] [--out DIR]";
 
 /// What the command line says.
 #[derive(Debug, Default)]
 struct Arguments {
     quick: bool,
+    million: bool,
     only: Vec<String>,
     data: Option<PathBuf>,
     date: String,
@@ -51,6 +53,7 @@ fn arguments() -> Result<Arguments, String> {
         let mut value = || rest.next().ok_or_else(|| format!("`{flag}` wants a value; {USAGE}"));
         match flag.as_str() {
             "--quick" => arguments.quick = true,
+            "--million" => arguments.million = true,
             "--data" => arguments.data = Some(value()?.into()),
             "--only" => arguments.only = value()?.split(',').map(str::to_owned).collect(),
             "--date" => arguments.date = value()?,
@@ -104,6 +107,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     for family in FAMILIES.iter().filter(|family| wanted(family.name)) {
         for size in if plan.quick { family.quick } else { family.sizes } {
             one(&(family.make)(*size));
+        }
+        if arguments.million && family.name == "w1" {
+            one(&(family.make)(1_000_000));
         }
     }
     match &arguments.data {
