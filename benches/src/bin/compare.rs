@@ -171,5 +171,9 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or("an unknown processor", |(_, model)| model.trim());
-    format!("{cores} cores of {model}; shared, so trust the ratios and not the times.")
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown");
+    format!(
+        "{cores} cores of {model}, load {load} when it began; shared, so trust the ratios and not the times."
+    )
 }
