@@ -48,10 +48,10 @@ fn policies_text(policies: usize, regions: usize) -> String {
                 format!(r#"resource in Region::"region-{region}""#),
             ),
         };
-        let effect = if random.below(50) == 0 { "forbid" } else { "permit" };
+        let effect = if at % 100 == 50 { "forbid" } else { "permit" };
         let (amount, level) = (random.below(1_000), random.below(10));
         let condition = match (effect, random.below(4)) {
-            ("forbid", _) => format!("context.amount > {} && !principal.active", 500 + amount),
+            ("forbid", _) => format!("context.amount > {amount} && resource.risk > {level}"),
             (_, 0) => format!("context.amount <= {amount} && principal.level >= {level}"),
             (_, 1) => format!("resource.risk < {level} && resource.open"),
             (_, 2) => format!("principal.level > resource.risk && context.amount < {amount}"),

@@ -27,8 +27,14 @@ pub fn markdown(results: &Results) -> String {
         section(results, family, &mut text);
     }
     building(results, &mut text);
+    if !results.failures.is_empty() {
+        text.push_str("\n## What failed\n\n");
+        for failure in &results.failures {
+            let _ = writeln!(text, "- {failure}");
+        }
+    }
     if !results.notes.is_empty() {
-        text.push_str("\n## What a peer cannot express\n\n");
+        text.push_str("\n## What is left out\n\n");
         for note in &results.notes {
             let _ = writeln!(text, "- {note}");
         }

@@ -24,6 +24,8 @@ pub struct Results {
     pub threads: Vec<Threads>,
     /// Memory of compiling, loading and parsing.
     pub memory: Vec<Memory>,
+    /// Workloads that could not be measured, and why.
+    pub failures: Vec<String>,
     /// What an engine cannot express, in a sentence each.
     pub notes: Vec<String>,
 }
@@ -168,6 +170,7 @@ impl Results {
                 "loaded_bytes": row.loaded, "compile_peak_bytes": row.compile_peak,
                 "reference_parse_peak_bytes": row.reference_peak,
             })).collect::<Vec<_>>(),
+            "failures": self.failures,
             "notes": self.notes,
         })
     }

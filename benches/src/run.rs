@@ -84,7 +84,7 @@ impl Plan {
     /// A few minutes in all.
     pub const QUICK: Self = Self { quick: true, turns: 4, turn: Duration::from_millis(40) };
     /// What goes into the record.
-    pub const FULL: Self = Self { quick: false, turns: 6, turn: Duration::from_millis(150) };
+    pub const FULL: Self = Self { quick: false, turns: 5, turn: Duration::from_millis(120) };
 }
 
 // === impl Entrant ===

@@ -43,7 +43,7 @@ const TASKS: [Task; 7] = [
     },
     Task {
         name: "bench",
-        arguments: "[--quick] [--record] [--only FAMILY,…]",
+        arguments: "[--quick] [--record] [--million] [--only FAMILY,…]",
         what: "decision time beside other engines, into target/bench/; --record writes benches/record/",
         run: bench::run,
     },
