@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
+use cedar_policy::PolicySet;
 use serde_json::{Value, json};
 
 use crate::workload::{Rewrite, SchemaText, Workload};
@@ -98,8 +100,7 @@ fn workload(
         false => SchemaText::Cedar(text),
     });
     let policies = text("policies")?.unwrap_or_default();
-    // By their ends: an id or a condition may say `permit(`, but nobody ends a line of one with `);` or `};` by chance.
-    let counted = policies.matches(");").count() + policies.matches("};").count();
+    let counted = PolicySet::from_str(&policies).map_err(|error| in_file(case, &error))?;
     // The same question twice would be measured twice.
     let mut questions = BTreeMap::new();
     for request in told.get("requests").and_then(Value::as_array).into_iter().flatten() {
@@ -117,7 +118,7 @@ fn workload(
     }
     Ok(Workload {
         family,
-        size: size.unwrap_or(counted),
+        size: size.unwrap_or_else(|| counted.num_of_policies()),
         policies,
         schema,
         entities: text("entities")?.unwrap_or_else(|| "[]".to_owned()),
