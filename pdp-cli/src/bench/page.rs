@@ -65,7 +65,7 @@ pub(crate) fn html(shape: &BenchShape, top: usize) -> String {
     out.push_str(&plot::distribution(&shape.histogram, &marks));
     let _ = writeln!(
         out,
-        "<p class=\"soft\">Means of {} decisions of one request in a row; a look at the clock costs {:.1} ns. The last bar holds everything longer than the p99.9.</p>",
+        "<p class=\"soft\">Means of {} decisions of one request in a row; a look at the clock costs {:.1} ns. The last two bars hold what is longer than the p99 and the p99.9.</p>",
         shape.batch, shape.clock_ns
     );
     slowest(&mut out, &shape.slowest);
