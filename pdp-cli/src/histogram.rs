@@ -65,11 +65,12 @@ impl Histogram {
         0
     }
 
-    /// The recorded durations in at most `bars` bars of equal ratio from the shortest to the p99.9, and one for what
-    /// is longer. None when nothing was recorded; fewer where durations lie too close to be told apart.
+    /// The recorded durations in at most `bars` bars of equal ratio from the shortest to the p99, so that a stall does
+    /// not squeeze them, then one up to the p99.9 and one for what is longer. None when nothing was recorded; fewer
+    /// where durations lie too close to be told apart.
     pub(crate) fn bars(&self, bars: u32) -> Vec<Bar> {
-        let (first, last) = (self.percentile_ps(0), self.percentile_ps(999));
-        let longest = self.percentile_ps(1000);
+        let (first, last) = (self.percentile_ps(0), self.percentile_ps(990));
+        let tail = [last, self.percentile_ps(999), self.percentile_ps(1000)];
         if self.count == 0 || bars == 0 {
             return Vec::new();
         }
@@ -77,7 +78,7 @@ impl Histogram {
         let mut edges: Vec<u64> = (1..bars)
             // Far below 2^53 ps, where a double is exact; beyond, an edge is off by less than a bucket.
             .map(|n| (first as f64 * ratio.powf(f64::from(n))).round() as u64)
-            .chain([last, longest])
+            .chain(tail)
             .collect();
         edges.dedup();
         let mut found = Vec::with_capacity(edges.len());
@@ -169,7 +170,7 @@ mod tests {
         histogram.record(1 << 40);
         for bars in [1, 2, 7, 40] {
             let found = histogram.bars(bars);
-            assert_eq!(found.len(), bars as usize + 1, "{bars}");
+            assert_eq!(found.len(), bars as usize + 2, "{bars}");
             assert_eq!(found.iter().map(|bar| bar.count).sum::<u64>(), 10_001);
             assert!(found.iter().zip(found.iter().skip(1)).all(|(a, b)| a.to_ps == b.from_ps));
             assert!(found.iter().all(|bar| bar.from_ps < bar.to_ps), "{found:?}");

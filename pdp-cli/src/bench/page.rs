@@ -29,7 +29,7 @@ svg text{fill:var(--text);font:12px ui-monospace,monospace}svg .axis{fill:var(--
 .legend i{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 12px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{text-align:left;padding:6px 10px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}
-td:first-child{min-width:210px}
+td:first-child{min-width:210px}td:last-child:not(.n){min-width:240px}
 th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 ul{margin:3px 0 0;padding-left:18px}li{margin:1px 0}
 ";
@@ -65,7 +65,7 @@ pub(crate) fn html(shape: &BenchShape, top: usize) -> String {
     out.push_str(&plot::distribution(&shape.histogram, &marks));
     let _ = writeln!(
         out,
-        "<p class=\"soft\">Means of {} decisions of one request in a row; a look at the clock costs {:.1} ns. The last bar holds everything longer than the p99.9.</p>",
+        "<p class=\"soft\">Means of {} decisions of one request in a row; a look at the clock costs {:.1} ns. The last two bars hold what is longer than the p99 and the p99.9.</p>",
         shape.batch, shape.clock_ns
     );
     slowest(&mut out, &shape.slowest);

@@ -46,7 +46,7 @@ pub(crate) fn escaped(text: &str) -> String {
     out
 }
 
-/// The latency distribution. Bars are of equal ratio, so the axis is logarithmic; the last bar is all that is longer.
+/// The latency distribution. Bars are of equal ratio up to the p99, so the axis is logarithmic there.
 pub(crate) fn distribution(bars: &[BarShape], marks: &[(&str, f64)]) -> String {
     let all: u64 = bars.iter().map(|bar| bar.batches).sum();
     let most = bars.iter().map(|bar| bar.batches).max().unwrap_or(0);
@@ -86,7 +86,7 @@ pub(crate) fn distribution(bars: &[BarShape], marks: &[(&str, f64)]) -> String {
         bottom + 34.0,
         "end",
         "axis",
-        "time of a decision, longer to the right, in equal ratios",
+        "time of a decision; bars of equal ratio up to the p99",
     );
     for (at, (name, ns)) in marks.iter().enumerate() {
         let Some(x) = position(bars, *ns).map(|bar| bar * step) else { continue };
