@@ -165,6 +165,7 @@ mod tests {
         principal: None,
         action: None,
         resource: None,
+        grouped: false,
         steps_max: 4,
         literal_elements_max: 0,
         pattern_pieces_max: 0,
