@@ -64,7 +64,7 @@ const PARTS: [(&str, &str, &[&str]); 9] = [
     ),
     (
         "index",
-        "how policies are found: scope keys, classes of entities, rows, cells",
+        "how policies are found: scope keys, classes of entities, rows, cells, groups",
         &[
             "principal_keys",
             "action_keys",
@@ -79,15 +79,23 @@ const PARTS: [(&str, &str, &[&str]); 9] = [
             "resource_in_keys",
             "rows",
             "row_slots",
+            "action_kinds",
+            "class_pairs",
+            "class_pair_slots",
+            "class_rows",
             "cells",
             "cell_slots",
             "postings",
+            "groups",
+            "group_reads",
+            "group_slots",
+            "group_runs",
         ],
     ),
     (
         "policies",
         "policies and what their conditions run",
-        &["policies", "ops", "patterns", "pieces", "pattern_text", "paths"],
+        &["policies", "ops", "patterns", "pieces", "pattern_text", "paths", "reads"],
     ),
     ("answers", "policy ids and obligations, only shown", &["texts", "obligations"]),
     (

@@ -123,7 +123,7 @@ fn giant_sets_and_patterns_are_named() {
 fn very_many_candidates_are_named() {
     let starter = Starter::new();
     let text = many(1_200, |n| {
-        format!("permit (principal in G::\"g\", action, resource) when {{ context.x == {n} }};")
+        format!("permit (principal in G::\"g\", action, resource) when {{ context.x < {n} }};")
     });
     warned(
         &pdp(["check", &folder(&starter, &text, ""), "--json"]),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::{RequestBound, condition_cost};
 use crate::bundle::Bundle;
-use crate::program::{KEY_ANY, KeyRec, META_ENDS_ONLY, Span, Tables, key_number};
+use crate::program::{KEY_ANY, KeyRec, META_ENDS_ONLY, POLICY_GROUPED, Span, Tables, key_number};
 
 /// Policies and their steps.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +44,10 @@ pub(super) fn within(bundle: &Bundle, additions_max: u64) -> RequestBound {
     let mut both_by_principal: HashMap<u32, ByAction> = HashMap::new();
     let mut both_by_resource: HashMap<u32, ByAction> = HashMap::new();
     for policy in &t.policies {
-        let weight = Weight { candidates: 1, steps: condition_cost(t, policy).steps_max };
+        // What is found by the equalities it opens with is met by requests that hold just that, or lack the path: then
+        // it takes its steps, which count, but it makes no crowd.
+        let candidates = u64::from(policy.flags & POLICY_GROUPED == 0);
+        let weight = Weight { candidates, steps: condition_cost(t, policy).steps_max };
         let (principal, resource) = (policy.principal_key, policy.resource_key);
         let action = policy.action_key;
         let add = |to: &mut ByAction| to.entry(action).or_default().add(weight);
