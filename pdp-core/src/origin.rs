@@ -110,6 +110,7 @@ impl Origins {
     }
 
     /// File, its text, and where in it a policy stands.
+    #[cfg(feature = "compile")]
     pub(crate) fn place(&self, ix: PolicyIx) -> Option<(&str, &str, std::ops::Range<usize>)> {
         let origin = self.written.policies.get(ix.index())?;
         let file = self.written.files.get(origin.file as usize)?;

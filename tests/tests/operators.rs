@@ -210,7 +210,7 @@ impl Row {
         };
         let mut wrong = Vec::new();
         for mode in MODES {
-            let desk = &mut desks[mode.variant];
+            let desk = desks.get_mut(mode.variant).unwrap();
             let options =
                 DecideOptions { all_policies: mode.all_policies, ..DecideOptions::STANDARD };
             let answer = match desk.try_ask(&request, &options) {

@@ -29,11 +29,11 @@ pub(super) fn test(
     match exprs.node(at) {
         Node::Binary(code, left, right) => {
             if let (Some(of), Some(with)) = (read(*left), read(*right)) {
-                return match code {
-                    &op::EQ => test(op::TEST_EQ_READ, of, with.into()),
-                    &op::LESS => test(op::TEST_LESS_READ, of, with.into()),
-                    &op::LESS_EQ => test(op::TEST_LESS_EQ_READ, of, with.into()),
-                    &op::CONTAINS => test(op::TEST_HOLDS_READ, of, with.into()),
+                return match *code {
+                    op::EQ => test(op::TEST_EQ_READ, of, with.into()),
+                    op::LESS => test(op::TEST_LESS_READ, of, with.into()),
+                    op::LESS_EQ => test(op::TEST_LESS_EQ_READ, of, with.into()),
+                    op::CONTAINS => test(op::TEST_HOLDS_READ, of, with.into()),
                     _ => Ok(None),
                 };
             }
