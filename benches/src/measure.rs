@@ -129,19 +129,6 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_call_measures_longer() {
-        let work = |steps: u64| {
-            let mut samples = Samples::default();
-            samples.take(64, 0, Duration::from_millis(20), |at| {
-                (0..steps).fold(at, |sum, step| black_box(sum ^ step as usize))
-            });
-            samples.quantile(0.5)
-        };
-        let (short, long) = (work(10), work(10_000));
-        assert!(long > short * 20.0, "{short} and {long} ns");
-    }
-
-    #[test]
     fn quantiles_are_taken_from_sorted_times() {
         let samples = Samples { nanoseconds: vec![30.0, 10.0, 20.0, 40.0] };
         assert_eq!((samples.quantile(0.0), samples.quantile(0.5)), (10.0, 30.0));
