@@ -13,6 +13,7 @@ use crate::ids::PolicyIx;
 use crate::limits::{BundleLimits, LoadLimits};
 use crate::origin::{self, Origins};
 use crate::pack;
+use crate::handy::Handy;
 use crate::program::{META_SCHEMA, MetaRec, POLICY_FORBID, Span, Tables};
 use crate::read;
 use crate::verify;
@@ -70,7 +71,7 @@ impl Bundle {
             verify::tables(&tables)?;
             Ok(tables)
         };
-        let tables = match bytes.len() >= TWO_THREADS_BYTES {
+        let mut tables = match bytes.len() >= TWO_THREADS_BYTES {
             true => beside(|| sections.check(), tables)?,
             false => {
                 sections.check()?;
@@ -78,6 +79,7 @@ impl Bundle {
             }
         };
         let meta = tables.meta.first().copied().ok_or(LoadError::table("meta", "it is empty"))?;
+        tables.handy = Handy::new(&tables, &meta);
         let cases = match sections.cases {
             Some(cases) => cases::read(cases.bytes).map_err(|_| {
                 LoadError::new(LoadErrorKind::Section { what: "the cases cannot be read" })

@@ -14,7 +14,7 @@ use crate::scratch::Scratch;
 use crate::{eval, faults, reads};
 
 /// Whether what a test asks holds; its negation is the caller's.
-#[inline]
+#[inline(always)]
 pub(crate) fn holds(
     t: &Tables,
     s: &mut Scratch,

@@ -5,15 +5,16 @@
 //! put into words what is wrong; nothing that is begun here shows later.
 
 use crate::faults;
+use crate::handy::HandyContext;
+use crate::ids::NONE;
 use crate::lookup;
-use crate::prepare::{context_type, intern};
-use crate::program::{MetaRec, Span, TAG_NONE, TYPE_RECORD, Tables, Val};
+use crate::prepare::intern;
+use crate::program::{
+    FieldRec, MetaRec, TAG_NONE, TYPE_BOOL, TYPE_ENTITY, TYPE_LONG, TYPE_STRING, Tables, Val,
+};
 use crate::request::Value;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, TooLarge};
 use crate::validate;
-
-/// Contexts with more fields are read the general way.
-const FIELDS_MAX: usize = 16;
 
 /// The context as a record, if it fits what the schema declares for the action.
 #[inline]
@@ -24,8 +25,10 @@ pub(crate) fn context(
     context: &[(&str, Value<'_>)],
     action: u32,
 ) -> Option<Val> {
+    let action = t.entities.get(action as usize)?.action;
+    let declared = t.handy.contexts.get(action as usize)?.as_ref()?;
     let marks = (s.vals.len(), s.shapes.len(), s.shape_keys.len(), s.ip6.len(), s.text_left);
-    let record = read(t, meta, s, context, action);
+    let record = read(t, meta, s, context, declared);
     if record.is_none() {
         s.vals.truncate(marks.0);
         s.shapes.truncate(marks.1);
@@ -44,31 +47,68 @@ fn read(
     meta: &MetaRec,
     s: &mut Scratch,
     context: &[(&str, Value<'_>)],
-    action: u32,
+    declared: &HandyContext,
 ) -> Option<Val> {
-    let node = t.schema_types.get(context_type(t, action)? as usize)?;
-    if node.kind != TYPE_RECORD || node.b as usize > FIELDS_MAX {
-        return None;
-    }
-    let fields = Span { start: node.a, len: node.b }.of(&t.fields);
-    let mut vals = [Val::NONE; FIELDS_MAX];
+    let fields = declared.fields.of(&t.fields);
+    let names = declared.fields.of(&t.handy.field_names);
+    let mut vals = [Val::NONE; crate::handy::FIELDS_MAX];
+    let mut present = 0u32;
     for (key, value) in context {
-        let at = fields.iter().position(|f| lookup::symbol_text(t, f.name) == key.as_bytes())?;
-        let field = fields.get(at)?;
-        let slot = vals.get_mut(at).filter(|slot| slot.tag == TAG_NONE)?;
-        s.text_taken(key.len()).ok()?;
-        let val = intern(t, s, value, meta.limits.value_depth_max).ok()?;
-        if !validate::is_of(t, s, val, field.schema_type) && !faults::CONTEXT_FITS_UNSEEN.is_on() {
+        let key = key.as_bytes();
+        let named = |name: &crate::program::Span| lookup::same(name.of(&t.symbol_text), key);
+        let at = names.iter().position(named)?;
+        let (field, slot) = (fields.get(at)?, vals.get_mut(at)?);
+        if slot.tag != TAG_NONE {
             return None;
         }
-        *slot = val;
+        s.text_taken(key.len()).ok()?;
+        *slot = typed(t, meta, s, value, field)?;
+        present |= 1 << at;
     }
-    // What the PDP fills in is declared, too, and not among what a caller may send.
-    let filled = fields.iter().any(|f| f.name == meta.now_key || f.name == meta.delegation_key);
-    let complete = fields.iter().zip(&vals).all(|(f, val)| f.required == 0 || val.tag != TAG_NONE);
-    if filled || !complete {
+    if present & declared.required != declared.required {
         return None;
     }
+    let vals = vals.get(..fields.len())?;
+    if present.count_ones() as usize == fields.len() && declared.shape != NONE {
+        return s.record_of_shape(t, declared.shape, vals).ok();
+    }
     let present = fields.iter().zip(vals).filter(|(_, val)| val.tag != TAG_NONE);
-    s.record_of(t, present.map(|(field, val)| (field.name, val))).ok()
+    s.record_of(t, present.map(|(field, val)| (field.name, *val))).ok()
+}
+
+/// A value, if it is of the field's type.
+#[inline]
+fn typed(
+    t: &Tables,
+    meta: &MetaRec,
+    s: &mut Scratch,
+    value: &Value<'_>,
+    field: &FieldRec,
+) -> Option<Val> {
+    let expected = t.schema_types.get(field.schema_type as usize)?;
+    // The common cases first: types without parts.
+    let val: Result<Val, TooLarge> = match (value, expected.kind) {
+        (Value::Bool(b), TYPE_BOOL) => Ok(Val::bool(*b)),
+        (Value::Long(i), TYPE_LONG) => Ok(Val::long(*i)),
+        (Value::String(text), TYPE_STRING) => s.symbol(t, text).map(Val::string),
+        (Value::Entity(uid), TYPE_ENTITY) => {
+            let entity = s.entity(t, uid.entity_type, uid.id).ok()?;
+            let is_open = t.handy.types.get(expected.a as usize).is_some_and(|ty| ty.is_open);
+            if !is_open || s.entity_type(t, entity) != expected.a {
+                return general(t, s, Val::entity(entity), field);
+            }
+            Ok(Val::entity(entity))
+        }
+        _ => {
+            let val = intern(t, s, value, meta.limits.value_depth_max).ok()?;
+            return general(t, s, val, field);
+        }
+    };
+    val.ok()
+}
+
+#[inline(never)]
+fn general(t: &Tables, s: &Scratch, val: Val, field: &FieldRec) -> Option<Val> {
+    let fits = validate::is_of(t, s, val, field.schema_type);
+    (fits || faults::CONTEXT_FITS_UNSEEN.is_on()).then_some(val)
 }

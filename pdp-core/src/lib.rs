@@ -41,6 +41,7 @@ mod ext;
 mod faults;
 mod groups;
 mod guests;
+mod handy;
 mod hash;
 mod ids;
 mod like;

@@ -10,7 +10,7 @@ use crate::program::{CellRec, Slot, Span, Tables};
 /// The symbol of a string.
 #[inline]
 pub(crate) fn symbol(t: &Tables, text: &[u8]) -> Option<u32> {
-    find(&t.symbol_slots, hash::bytes(text), |ix| symbol_text(t, ix) == text)
+    find(&t.symbol_slots, hash::bytes(text), |ix| same(symbol_text(t, ix), text))
 }
 
 /// The bytes of a symbol of the bundle.
@@ -27,9 +27,7 @@ pub(crate) fn symbol_text(t: &Tables, symbol: u32) -> &[u8] {
 /// The entity type of a name.
 #[inline]
 pub(crate) fn entity_type(t: &Tables, name: &[u8]) -> Option<u32> {
-    find(&t.type_slots, hash::bytes(name), |ix| {
-        t.types.get(ix as usize).is_some_and(|ty| symbol_text(t, ty.name) == name)
-    })
+    find(&t.type_slots, hash::bytes(name), |ix| same(type_name(t, ix), name))
 }
 
 /// The entity of a type's name and an id.
@@ -37,11 +35,30 @@ pub(crate) fn entity_type(t: &Tables, name: &[u8]) -> Option<u32> {
 pub(crate) fn entity(t: &Tables, entity_type: &[u8], id: &[u8]) -> Option<u32> {
     find(&t.entity_slots, hash::uid(entity_type, id), |ix| {
         t.entities.get(ix as usize).is_some_and(|e| {
-            let ty = t.types.get(e.entity_type as usize);
-            e.id.of(&t.entity_text) == id
-                && ty.is_some_and(|ty| symbol_text(t, ty.name) == entity_type)
+            same(e.id.of(&t.entity_text), id) && same(type_name(t, e.entity_type), entity_type)
         })
     })
+}
+
+/// The name of an entity type of the bundle.
+#[inline]
+fn type_name(t: &Tables, ty: u32) -> &[u8] {
+    t.handy.types.get(ty as usize).map_or(&[], |ty| ty.name.of(&t.symbol_text))
+}
+
+/// Whether two short texts are the same. Names are a few bytes long, which is not worth a call.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() || a.len() > 16 {
+        return a == b;
+    }
+    if let (Some(first), Some(last)) = (a.first_chunk::<8>(), a.last_chunk::<8>()) {
+        return Some(first) == b.first_chunk() && Some(last) == b.last_chunk();
+    }
+    if let (Some(first), Some(last)) = (a.first_chunk::<4>(), a.last_chunk::<4>()) {
+        return Some(first) == b.first_chunk() && Some(last) == b.last_chunk();
+    }
+    a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 /// The row of a pair of keys.

@@ -8,6 +8,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::handy::Handy;
+
 mod schema;
 
 pub(crate) use schema::*;
@@ -310,6 +312,8 @@ macro_rules! tables {
         #[derive(Debug, Default)]
         pub(crate) struct Tables {
             $($(#[$doc])* pub(crate) $name: Vec<$type>,)*
+            /// What loading works out from them; not in the bundle.
+            pub(crate) handy: Handy,
         }
 
         impl Tables {

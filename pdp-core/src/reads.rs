@@ -5,11 +5,10 @@
 //! once. A path that cannot be followed is remembered with the error it gives; whoever asks gets it again, at the place
 //! where it asks, as if it had looked itself. Nothing is remembered from one leg to the next.
 
-use crate::eval;
-use crate::faults;
 use crate::outcome::ErrorKind;
-use crate::program::{Tables, Val};
+use crate::program::{ENTITY_STORED, TAG_ENTITY, TAG_NONE, TAG_RECORD, Tables, Val};
 use crate::scratch::Scratch;
+use crate::{eval, faults, values};
 
 /// The variables are the first reads, in this order: principal, action, resource, context.
 pub(crate) const VARIABLES: u16 = 4;
@@ -31,11 +30,13 @@ pub(crate) struct Reads {
 #[derive(Clone, Copy, Debug)]
 struct Cell {
     leg: u32,
-    error: Option<ErrorKind>,
+    /// Where its attribute stood among the attributes the last time: a place to look first, nothing more.
+    place: u32,
+    /// The value, or [`failure`].
     val: Val,
 }
 
-const EMPTY: Cell = Cell { leg: 0, error: None, val: Val::NONE };
+const EMPTY: Cell = Cell { leg: 0, place: 0, val: Val::NONE };
 
 // === impl Reads ===
 
@@ -60,7 +61,7 @@ impl Reads {
 
     fn set(&mut self, variables: [Val; VARIABLES as usize]) {
         for (cell, val) in self.cells.iter_mut().zip(variables) {
-            *cell = Cell { leg: self.leg, error: None, val };
+            *cell = Cell { leg: self.leg, place: 0, val };
         }
     }
 
@@ -74,34 +75,108 @@ impl Reads {
 /// What the read `ix` holds.
 #[inline]
 pub(crate) fn get(t: &Tables, s: &mut Scratch, ix: u16) -> Result<Val, ErrorKind> {
+    let val = held(t, s, ix);
+    if val.tag == TAG_NONE { Err(kind(val)) } else { Ok(val) }
+}
+
+/// A value or a [`failure`]: as one value it is handed on in registers.
+#[inline]
+fn held(t: &Tables, s: &mut Scratch, ix: u16) -> Val {
     match s.reads.cells.get(usize::from(ix)) {
-        Some(cell) if cell.leg == s.reads.leg => match cell.error {
-            None => Ok(cell.val),
-            Some(error) => Err(error),
-        },
+        Some(cell) if cell.leg == s.reads.leg => cell.val,
         _ => look(t, s, ix),
     }
 }
 
 /// Follows a path that nobody has asked for yet. It stands on an earlier read, and `verify` bounds how many times.
 #[inline(never)]
-fn look(t: &Tables, s: &mut Scratch, ix: u16) -> Result<Val, ErrorKind> {
-    let Some(read) = t.reads.get(usize::from(ix)).copied() else { return Err(ErrorKind::Type) };
+fn look(t: &Tables, s: &mut Scratch, ix: u16) -> Val {
+    let Some(read) = t.reads.get(usize::from(ix)) else { return failure(ErrorKind::Type) };
     let of = match u16::try_from(read.of) {
-        Ok(of) if of < VARIABLES => Ok(s.reads.variable(of)),
-        Ok(of) if of < ix => get(t, s, of),
-        _ => Err(ErrorKind::Type),
+        Ok(of) if of < ix => held(t, s, of),
+        _ => failure(ErrorKind::Type),
     };
-    let result = of.and_then(|of| eval::attribute(t, s, of, read.attribute));
+    let mut place = s.reads.cells.get(usize::from(ix)).map_or(0, |cell| cell.place);
+    let val = below(t, s, of, read.attribute, &mut place);
     let leg = s.reads.leg;
     if let Some(cell) = s.reads.cells.get_mut(usize::from(ix)) {
-        *cell = match result {
-            Ok(val) => Cell { leg, error: None, val },
-            Err(_) if faults::READ_ERROR_IS_FALSE.is_on() => {
-                Cell { leg, error: None, val: Val::bool(false) }
-            }
-            Err(error) => Cell { leg, error: Some(error), val: Val::NONE },
-        };
+        *cell = Cell { leg, place, val };
     }
-    result
+    val
+}
+
+/// The attribute of what a read holds. `place` is where it may stand.
+#[inline]
+fn below(t: &Tables, s: &Scratch, of: Val, key: u32, place: &mut u32) -> Val {
+    // The common cases: an entity that is stored and came with nothing; a record.
+    let (shape, start) = match of.tag {
+        TAG_ENTITY => match t.entities.get(of.low() as usize) {
+            Some(record) if record.flags & ENTITY_STORED != 0 && s.overrides.is_empty() => {
+                (record.shape, record.attrs)
+            }
+            _ => return general(t, s, of, key),
+        },
+        TAG_RECORD => (of.aux, of.low()),
+        TAG_NONE => return of,
+        _ => return general(t, s, of, key),
+    };
+    // Of a shape of the bundle.
+    let Some(keys) = t.shapes.get(shape as usize) else { return general(t, s, of, key) };
+    let keys = keys.of(&t.shape_keys);
+    if keys.get(*place as usize) != Some(&key) {
+        let found = values::position(keys, key).and_then(|found| u32::try_from(found).ok());
+        let Some(found) = found else { return general(t, s, of, key) };
+        *place = found;
+    }
+    s.values(t).at(start, *place as usize).unwrap_or(failure(ErrorKind::Type))
+}
+
+#[inline(never)]
+fn general(t: &Tables, s: &Scratch, of: Val, key: u32) -> Val {
+    match eval::attribute(t, s, of, key) {
+        Ok(val) => val,
+        Err(_) if faults::READ_ERROR_IS_FALSE.is_on() => Val::bool(false),
+        Err(error) => failure(error),
+    }
+}
+
+/// A failure, where a value is expected. No value has its tag.
+fn failure(kind: ErrorKind) -> Val {
+    Val { tag: TAG_NONE, aux: kind as u32, bits: 0 }
+}
+
+#[cold]
+fn kind(failure: Val) -> ErrorKind {
+    const KINDS: [ErrorKind; 8] = [
+        ErrorKind::Type,
+        ErrorKind::AttributeMissing,
+        ErrorKind::TagMissing,
+        ErrorKind::EntityMissing,
+        ErrorKind::Overflow,
+        ErrorKind::Extension,
+        ErrorKind::Arity,
+        ErrorKind::Limit,
+    ];
+    KINDS.get(failure.aux as usize).copied().unwrap_or(ErrorKind::Limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_as_they_were() {
+        for error in [
+            ErrorKind::Type,
+            ErrorKind::AttributeMissing,
+            ErrorKind::TagMissing,
+            ErrorKind::EntityMissing,
+            ErrorKind::Overflow,
+            ErrorKind::Extension,
+            ErrorKind::Arity,
+            ErrorKind::Limit,
+        ] {
+            assert_eq!(kind(failure(error)), error);
+        }
+    }
 }

@@ -311,6 +311,20 @@ impl Scratch {
         Ok(Val::record(shape, start))
     }
 
+    /// Makes a record of the values of a shape of the bundle, in the order of its keys.
+    #[inline]
+    pub(crate) fn record_of_shape(
+        &mut self,
+        t: &Tables,
+        shape: u32,
+        vals: &[Val],
+    ) -> Result<Val, TooLarge> {
+        let start = position(self.vals.len() + t.vals.len())?;
+        self.vals.extend_from_slice(vals);
+        self.within_values_max()?;
+        Ok(Val::record(shape, start))
+    }
+
     /// Refuses what holds more values than the bundle allows, whoever built them: the request or a policy.
     #[inline]
     fn within_values_max(&mut self) -> Result<(), TooLarge> {

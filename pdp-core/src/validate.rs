@@ -38,6 +38,7 @@ enum Misfit {
 }
 
 /// Principal, action and resource of one leg.
+#[inline]
 pub(crate) fn scope(
     t: &Tables,
     s: &mut Scratch,
@@ -48,10 +49,17 @@ pub(crate) fn scope(
     if faults::VALIDATION_SKIPPED.is_on() {
         return Ok(());
     }
-    declared(t, s, "principal", principal)?;
-    declared(t, s, "resource", resource)?;
     let record =
         t.entities.get(action as usize).and_then(|record| t.actions.get(record.action as usize));
+    // The common case first; whatever is not so simple is put into words below.
+    if record.is_some_and(|record| {
+        applies(t, record.principals, s.entity_type(t, principal))
+            && applies(t, record.resources, s.entity_type(t, resource))
+    }) {
+        return Ok(());
+    }
+    declared(t, s, "principal", principal)?;
+    declared(t, s, "resource", resource)?;
     let Some(record) = record else {
         return Err(say(s, |s, text| {
             write!(text, "action {} is not declared in the schema", name(t, s, action))
@@ -174,6 +182,13 @@ fn supplied(
         }
         None => Ok(()),
     }
+}
+
+/// Whether an action applies to any entity of a type.
+#[inline]
+fn applies(t: &Tables, types: Span, entity_type: u32) -> bool {
+    types.of(&t.type_lists).contains(&entity_type)
+        && t.handy.types.get(entity_type as usize).is_some_and(|ty| ty.is_open)
 }
 
 fn declared(t: &Tables, s: &mut Scratch, what: &str, entity: u32) -> Result<(), Refusal> {

@@ -41,6 +41,16 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// The value that stands `place` behind the beginning of a run.
+    #[inline]
+    pub(crate) fn at(self, start: u32, place: usize) -> Option<Val> {
+        let at = (start as usize).checked_add(place)?;
+        match at.checked_sub(self.tables.vals.len()) {
+            None => self.tables.vals.get(at).copied(),
+            Some(at) => self.vals.get(at).copied(),
+        }
+    }
+
     /// The elements of a set.
     #[inline]
     pub(crate) fn elements(self, set: Val) -> &'a [Val] {

@@ -71,7 +71,7 @@ impl Types {
         if let Some(known) = self.known.get(ty) {
             return Ok(*known);
         }
-        let plain = |kind, a| SchemaType { kind, a, b: 0 };
+        let plain = |kind, a| SchemaType { kind, a, b: 0, shape: NONE };
         let record = match ty {
             TypeTree::Bool => plain(TYPE_BOOL, 0),
             TypeTree::Long => plain(TYPE_LONG, 0),
@@ -82,7 +82,10 @@ impl Types {
             TypeTree::Set(element) => plain(TYPE_SET, self.add(builder, element)?),
             TypeTree::Record(fields) => {
                 let span = self.fields(builder, fields)?;
-                SchemaType { kind: TYPE_RECORD, a: span.start, b: span.len }
+                let names: Vec<u32> =
+                    span.of(&builder.tables.fields).iter().map(|field| field.name).collect();
+                let shape = builder.shape(&names)?;
+                SchemaType { kind: TYPE_RECORD, a: span.start, b: span.len, shape }
             }
             TypeTree::Extension(name) => {
                 let tag = match name.as_str() {

@@ -14,6 +14,8 @@ pub(crate) struct SchemaType {
     pub(crate) a: u32,
     /// Record: how many fields.
     pub(crate) b: u32,
+    /// Record: the shape of a value that has all its fields, or none.
+    pub(crate) shape: u32,
 }
 
 pub(crate) const TYPE_BOOL: u32 = 1;
