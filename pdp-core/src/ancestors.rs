@@ -91,8 +91,8 @@ fn gather(
                 s.ancestors.extend_from_within(span.range());
             }
             None => {
-                let stored = t.entities.get(parent as usize);
-                let span = stored.map_or(Span::EMPTY, |record| record.ancestors);
+                let stored = t.entity_rest.get(parent as usize);
+                let span = stored.map_or(Span::EMPTY, |rest| rest.ancestors);
                 s.ancestors.extend_from_slice(span.of(&t.ancestors));
             }
         }

@@ -9,6 +9,9 @@
 //! Within a cell, policies that open with equality tests of the same paths form a group, found by what those paths
 //! hold (`groups`). Which rows two classes hit is worked out when the bundle is built, where there are not too many pairs.
 //!
+//! Where a principal hits more rows than there are cells with one of the resource's keys, as members of hundreds of
+//! groups do, the cells of those keys, *columns*, are gone through instead, and asked for their row.
+//!
 //! Keys are exact, so every policy named here matches the request's scope and needs no second look; a policy that is
 //! not named has a scope that is false, and a scope cannot error: leaving it out changes neither decision, reasons
 //! nor errors (a sound policy slice). What could drop a policy is a class that misses a key: `class` and its builder
@@ -16,7 +19,7 @@
 //!
 //! Not useful for entities whose ancestors change: inline entities get their keys computed here, per request.
 
-use crate::ids::{NONE, PolicyIx};
+use crate::ids::NONE;
 use crate::lookup;
 use crate::outcome::ErrorKind;
 use crate::program::{
@@ -46,31 +49,31 @@ pub(crate) fn collect(
         true => (resource, principal),
         false => (principal, resource),
     };
-    let principal_class = class(t, s, Dimension::Principal, principal);
-    let action_class = class(t, s, Dimension::Action, action);
-    let resource_class = class(t, s, Dimension::Resource, resource);
+    let principal = class(t, s, Dimension::Principal, principal);
+    let action = class(t, s, Dimension::Action, action);
+    let resource = class(t, s, Dimension::Resource, resource);
     // Taken out, so that evaluating what groups read may use the scratch.
     let computed = std::mem::take(&mut s.keys);
-    let resource_keys = resource_class.keys(t, &computed);
-    let mut collected = Ok(());
-    match known_rows(t, action_class, principal_class) {
-        Some(rows) => {
-            for row in rows {
-                let Some(record) = t.rows.get(*row as usize) else { continue };
-                collected = collected.and_then(|()| cells(t, s, *row, record, resource_keys, fuel));
-            }
+    let resource_keys = resource.keys(t, &computed);
+    let collected = match known_rows(t, action, principal) {
+        Some(rows) if columns_are_shorter(t, resource_keys, rows.len()) => {
+            columns(t, s, resource_keys, rows, fuel)
         }
+        Some(rows) => rows
+            .iter()
+            .filter_map(|row| t.rows.get(*row as usize))
+            .try_for_each(|row| cells(t, s, row, resource_keys, fuel)),
         None => {
-            let principal_keys = principal_class.keys(t, &computed);
-            let action_keys = action_class.keys(t, &computed);
-            collected = rows(t, s, principal_keys, action_keys, resource_keys, fuel);
+            let principal_keys = principal.keys(t, &computed);
+            let action_keys = action.keys(t, &computed);
+            rows(t, s, principal_keys, action_keys, resource_keys, fuel)
         }
-    }
+    };
     s.keys = computed;
     collected
 }
 
-/// The rows that two classes hit, if both are the bundle's and it has worked them out beforehand.
+/// The rows that two classes hit, ascending, if both are the bundle's and it has worked them out beforehand.
 #[inline]
 fn known_rows(t: &Tables, action: Class, principal: Class) -> Option<&[u32]> {
     let (Class::Stored(action, _), Class::Stored(principal, _)) = (action, principal) else {
@@ -82,17 +85,62 @@ fn known_rows(t: &Tables, action: Class, principal: Class) -> Option<&[u32]> {
     Some(lookup::class_pair(t, action, principal).unwrap_or(Span::EMPTY).of(&t.class_rows))
 }
 
+/// Whether fewer cells have one of the resource's keys than there are rows to look at.
+#[inline]
+fn columns_are_shorter(t: &Tables, resource_keys: &[u32], rows: usize) -> bool {
+    // Few rows are not worth the counting.
+    if rows <= ROWS_FEW || t.columns.is_empty() {
+        return false;
+    }
+    let mut cells = 0;
+    for key in resource_keys {
+        cells += t.columns.get(key_number(*key) as usize).map_or(0, |column| column.len as usize);
+        if cells >= rows {
+            return false;
+        }
+    }
+    true
+}
+
+/// Rows up to which they are looked at without asking whether columns are shorter.
+const ROWS_FEW: usize = 8;
+
+/// The cells that have one of the resource's keys, if their row is one of these.
+#[inline(never)]
+fn columns(
+    t: &Tables,
+    s: &mut Scratch,
+    resource_keys: &[u32],
+    rows: &[u32],
+    fuel: &mut u64,
+) -> Result<(), ErrorKind> {
+    for key in resource_keys {
+        let column = t.columns.get(key_number(*key) as usize).copied().unwrap_or(Span::EMPTY);
+        let mut cells = column.of(&t.column_cells);
+        if faults::COLUMN_WITHOUT_LAST.is_on() {
+            cells = cells.split_last().map_or(cells, |(_, rest)| rest);
+        }
+        for cell in cells {
+            let hit = t.cells.get(*cell as usize);
+            if let Some(cell) = hit.filter(|cell| rows.binary_search(&cell.row).is_ok()) {
+                push(t, s, cell, fuel)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Fills `scratch.candidates` without the index: each policy's scope is evaluated. For proof and comparison.
 pub(crate) fn collect_all(t: &Tables, s: &mut Scratch, [principal, action, resource]: [u32; 3]) {
     let mut candidates = std::mem::take(&mut s.candidates);
     candidates.clear();
-    for (ix, policy) in (0u32..).zip(&t.policies) {
+    for policy in &t.policies {
         let speaks =
             scope::holds(t, s, t.principal_keys.get(policy.principal_key as usize), principal)
                 && scope::holds(t, s, t.action_keys.get(policy.action_key as usize), action)
                 && scope::holds(t, s, t.resource_keys.get(policy.resource_key as usize), resource);
         if speaks {
-            candidates.push(PolicyIx(ix));
+            candidates.push(Span { start: policy.posting, len: 1 });
         }
     }
     s.candidates = candidates;
@@ -115,9 +163,8 @@ fn rows(
                 continue;
             }
             let row = lookup::row(t, action_key, key_number(*principal_key));
-            if let Some((row, record)) = row.and_then(|row| Some((row, t.rows.get(row as usize)?)))
-            {
-                cells(t, s, row, record, resource_keys, fuel)?;
+            if let Some(row) = row.and_then(|row| t.rows.get(row as usize)) {
+                cells(t, s, row, resource_keys, fuel)?;
             }
         }
     }
@@ -128,44 +175,56 @@ fn rows(
 fn cells(
     t: &Tables,
     s: &mut Scratch,
-    row: u32,
-    record: &RowRec,
+    row: &RowRec,
     resource_keys: &[u32],
     fuel: &mut u64,
 ) -> Result<(), ErrorKind> {
-    let cells = record.cells.of(&t.cells);
-    // A row of few cells is read through; a long one is asked key by key.
-    if cells.len() <= resource_keys.len().min(8) {
-        for cell in cells {
-            if resource_keys.iter().any(|key| key_number(*key) == cell.resource_key) {
-                push(t, s, cell, fuel)?;
-            }
-        }
-        return Ok(());
-    }
     for resource_key in resource_keys {
-        if record.kinds & kind_bit(*resource_key) == 0 {
+        if row.kinds & kind_bit(*resource_key) == 0 {
             continue;
         }
-        if let Some(cell) = lookup::cell(t, row, key_number(*resource_key)) {
-            push(t, s, cell, fuel)?;
+        let key = key_number(*resource_key);
+        let cell = match row.slots.len {
+            // A row of few cells is read through.
+            0 => (row.cells.start..)
+                .zip(row.cells.of(&t.cell_keys))
+                .find(|(_, cell_key)| **cell_key == key)
+                .map(|(cell, _)| cell),
+            _ => lookup::cell(row.slots.of(&t.cell_slots), key),
+        };
+        if let Some(cell) = cell {
+            found(t, s, cell, fuel)?;
         }
     }
     Ok(())
 }
 
 #[inline]
-fn push(t: &Tables, s: &mut Scratch, cell: &CellRec, fuel: &mut u64) -> Result<(), ErrorKind> {
-    let mut run = cell.policies.of(&t.postings);
-    if faults::DROP_LAST_OF_CELL.is_on() {
-        run = run.split_last().map_or(run, |(_, rest)| rest);
+fn found(t: &Tables, s: &mut Scratch, cell: u32, fuel: &mut u64) -> Result<(), ErrorKind> {
+    match t.cells.get(cell as usize) {
+        Some(cell) => push(t, s, cell, fuel),
+        None => Ok(()),
     }
-    s.candidates.extend(run.iter().map(|ix| PolicyIx(*ix)));
+}
+
+#[inline]
+fn push(t: &Tables, s: &mut Scratch, cell: &CellRec, fuel: &mut u64) -> Result<(), ErrorKind> {
+    let mut run = cell.policies;
+    if faults::DROP_LAST_OF_CELL.is_on() {
+        run.len = run.len.saturating_sub(1);
+    }
+    if run.len > 0 {
+        s.candidates.push(run);
+    }
+    if cell.groups.len == 0 {
+        return Ok(());
+    }
     for group in cell.groups.of(&t.groups) {
         groups::collect(t, s, group, fuel)?;
     }
     Ok(())
 }
+
 /// The keys of an entity: in the bundle, or computed for this request.
 #[derive(Clone, Copy, Debug)]
 enum Class {
@@ -194,7 +253,9 @@ fn class(t: &Tables, s: &mut Scratch, dimension: Dimension, entity: u32) -> Clas
     let class = match t.entities.get(entity as usize) {
         Some(record) => match dimension {
             Dimension::Principal => record.principal_class,
-            Dimension::Action => record.action_class,
+            Dimension::Action => {
+                t.entity_rest.get(entity as usize).map_or(0, |rest| rest.action_class)
+            }
             Dimension::Resource => record.resource_class,
         },
         // Only its type is known to the bundle, if that.

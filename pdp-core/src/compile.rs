@@ -29,7 +29,7 @@ use crate::source::{Manifest, Source, on_large_stack};
 use crate::write;
 
 use build::Builder;
-use index::Keys;
+use index::{Keys, Written};
 use paths::Paths;
 
 /// How to compile. There is no default: each caller says what it wants.
@@ -41,13 +41,16 @@ pub struct CompileOptions {
     pub share: bool,
     /// Find policies also by the equality tests they open with. Needs `share`.
     pub group: bool,
+    /// Reach policies from the resource, too, where a principal hits more rows than the resource has policies.
+    pub columns: bool,
     /// Keep policy texts and spans, for explanations and `inspect`.
     pub keep_source: bool,
 }
 
 impl CompileOptions {
     /// What every bundle wants.
-    pub const STANDARD: Self = Self { lift: true, share: true, group: true, keep_source: true };
+    pub const STANDARD: Self =
+        Self { lift: true, share: true, group: true, columns: true, keep_source: true };
 }
 
 /// Compiles a source into bundle bytes.
@@ -88,6 +91,7 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
     let paths = Paths::plan(&mut builder, &source.policies, options.share)?;
     let mut keys = Keys::default();
     let mut guards = Vec::with_capacity(source.policies.len());
+    let mut conditions = Vec::with_capacity(source.policies.len());
     let mut origins = origin::Section::default();
     for policy in &source.policies {
         let scope = lift::scope(policy, options.lift);
@@ -115,17 +119,18 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
         let record = PolicyRec {
             id: builder.text(&policy.id)?,
             flags,
-            ops: condition.ops,
+            posting: NONE,
             principal_key,
             action_key,
             resource_key,
         };
         builder.tables.policies.push(record);
+        conditions.push(condition.ops);
         if options.keep_source {
             origins.add(policy, &scope, &condition)?;
         }
     }
-    index::build(&mut builder, keys, &guards)?;
+    index::build(&mut builder, keys, &Written { conditions, guards }, options.columns)?;
     meta(&mut builder, manifest, source)?;
     let tables = builder.finish()?;
     let origins = match options.keep_source {

@@ -121,8 +121,8 @@ impl Decider {
                 true => candidates::collect_all(t, scratch, asked),
             }
             let found = std::mem::take(&mut scratch.candidates);
-            for policy in &found {
-                visit(&mut Candidate { bundle, scratch, policy: *policy, leg });
+            for posting in found.iter().flat_map(|run| run.of(&t.postings)) {
+                visit(&mut Candidate { bundle, scratch, policy: posting.ix(), leg });
             }
             scratch.candidates = found;
         }
@@ -147,10 +147,10 @@ impl Candidate<'_> {
     pub fn evaluate(&mut self) -> Evaluation {
         let t = self.bundle.tables();
         let steps_max = self.bundle.limits().eval_steps_max;
-        let ops = t.policies.get(self.policy.index()).map_or(Span::EMPTY, |policy| policy.ops);
+        let ops = t.policies.get(self.policy.index()).map_or(&[][..], |policy| t.condition(policy));
         let mut fuel = steps_max;
         let verdict = match eval::spend(&mut fuel, 1) {
-            Ok(()) => eval::condition(t, self.scratch, ops.of(&t.ops), &mut fuel),
+            Ok(()) => eval::condition(t, self.scratch, ops, &mut fuel),
             Err(limit) => Verdict::Failed(limit),
         };
         let satisfied = match verdict {
@@ -214,7 +214,7 @@ impl PolicyCost {
 
 /// The part of a policy's cost that its condition has.
 fn condition_cost(t: &Tables, policy: &PolicyRec) -> PolicyCost {
-    let ops = policy.ops.of(&t.ops);
+    let ops = t.condition(policy);
     let mut cost = PolicyCost { steps_max: 1 + ops.len() as u64, ..PolicyCost::NONE };
     for (at, instruction) in ops.iter().enumerate() {
         match instruction.code {

@@ -16,7 +16,7 @@ use crate::faults;
 use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
 use crate::prepare::{self, Prepared, Refusal};
 use crate::program::{
-    META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, POLICY_FORBID, Span, Tables, Val,
+    META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, Span, Tables, Val,
 };
 use crate::request::Request;
 use crate::scratch::{LegSpan, Scratch};
@@ -231,25 +231,24 @@ fn leg(
     let mut forbid_failed = false;
     let candidates = std::mem::take(&mut s.candidates);
     let mut out_of_steps = collected.is_err();
-    for ix in &candidates {
-        let Some(policy) = t.policies.get(ix.index()) else { continue };
-        let is_forbid = policy.flags & POLICY_FORBID != 0;
+    for candidate in candidates.iter().flat_map(|run| run.of(&t.postings)) {
+        let (ix, is_forbid) = (candidate.ix(), candidate.is_forbid());
         let verdict = match eval::spend(fuel, 1) {
-            Ok(()) => eval::condition(t, s, policy.ops.of(&t.ops), fuel),
+            Ok(()) => eval::condition(t, s, candidate.ops.of(&t.ops), fuel),
             Err(limit) => Verdict::Failed(limit),
         };
         match verdict {
-            Verdict::Satisfied if is_forbid => s.forbids.push(*ix),
-            Verdict::Satisfied => s.policies.push(*ix),
+            Verdict::Satisfied if is_forbid => s.forbids.push(ix),
+            Verdict::Satisfied => s.policies.push(ix),
             Verdict::Unsatisfied => {}
             Verdict::Failed(ErrorKind::Limit) => {
-                s.errors.push((*ix, ErrorKind::Limit));
+                s.errors.push((ix, ErrorKind::Limit));
                 out_of_steps = true;
                 break;
             }
             Verdict::Failed(_) if faults::ERRORS_DROPPED.is_on() => {}
             Verdict::Failed(kind) => {
-                s.errors.push((*ix, kind));
+                s.errors.push((ix, kind));
                 forbid_failed |= is_forbid;
             }
         }

@@ -25,7 +25,7 @@ pub(crate) fn context(
     context: &[(&str, Value<'_>)],
     action: u32,
 ) -> Option<Val> {
-    let action = t.entities.get(action as usize)?.action;
+    let action = t.entity_rest.get(action as usize)?.action;
     let declared = t.handy.contexts.get(action as usize)?.as_ref()?;
     let marks = (s.vals.len(), s.shapes.len(), s.shape_keys.len(), s.ip6.len(), s.text_left);
     let record = read(t, meta, s, context, declared);

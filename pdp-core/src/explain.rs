@@ -289,7 +289,7 @@ impl LegView<'_> {
     }
 
     fn ops(&self, policy: &PolicyRec, start: u32, end: u32) -> &[Op] {
-        let ops = policy.ops.of(&self.bundle.tables().ops);
+        let ops = self.bundle.tables().condition(policy);
         ops.get(start as usize..end as usize).unwrap_or_default()
     }
 

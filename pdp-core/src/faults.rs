@@ -56,6 +56,7 @@ faults! {
     #[cfg(feature = "compile")]
     32 PAIR_WITHOUT_LAST_ROW "a pair of classes lacks its last row",
     33 CONTEXT_FITS_UNSEEN "a context that is read along the schema is taken to fit it",
+    34 COLUMN_WITHOUT_LAST "a column lacks its last cell",
 }
 
 /// One fault's switch.

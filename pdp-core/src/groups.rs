@@ -10,7 +10,6 @@
 //! nor be left out of sight. Whoever is named is evaluated from its first conjunct on, so a table that names too many,
 //! as equal hashes of unequal values do, changes nothing.
 
-use crate::ids::PolicyIx;
 use crate::outcome::ErrorKind;
 use crate::program::{GROUP_READ_HAS, GroupRec, Tables};
 use crate::scratch::Scratch;
@@ -36,14 +35,13 @@ pub(crate) fn collect(
             }
             Err(_) if faults::GROUP_ERROR_IS_FALSE.is_on() => return Ok(()),
             Err(_) => {
-                let all = group.policies.of(&t.postings);
-                s.candidates.extend(all.iter().map(|ix| PolicyIx(*ix)));
+                s.candidates.push(group.policies);
                 return Ok(());
             }
         }
     }
     if let Some(run) = lookup::run(t, group.slots, hash::values(state)) {
-        s.candidates.extend(run.of(&t.postings).iter().map(|ix| PolicyIx(*ix)));
+        s.candidates.push(run);
     }
     Ok(())
 }

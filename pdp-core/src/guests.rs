@@ -148,12 +148,13 @@ impl Scratch {
     pub(crate) fn entity_data<'a>(&'a self, t: &'a Tables, entity: u32) -> Option<EntityData<'a>> {
         if let Some(record) = t.entities.get(entity as usize) {
             if record.flags & ENTITY_STORED != 0 {
+                let rest = t.entity_rest.get(entity as usize)?;
                 return Some(EntityData {
                     shape: record.shape,
                     attrs: record.attrs,
-                    tag_shape: record.tag_shape,
-                    tags: record.tags,
-                    ancestors: record.ancestors.of(&t.ancestors),
+                    tag_shape: rest.tag_shape,
+                    tags: rest.tags,
+                    ancestors: rest.ancestors.of(&t.ancestors),
                 });
             }
             if self.arrivals.is_empty() {

@@ -28,6 +28,15 @@ pub(crate) fn pair(a: u32, b: u32) -> u32 {
     finish(fold(SEED ^ (u64::from(a) << 32 | u64::from(b)), MULTIPLIER))
 }
 
+/// Hashes one id, for small tables of ids that the builder numbered.
+#[inline]
+pub(crate) fn key(key: u32) -> u32 {
+    let product = u64::from(key).wrapping_mul(MULTIPLIER);
+    #[expect(clippy::cast_possible_truncation, reason = "the high half is meant")]
+    let high = (product >> 32) as u32;
+    high
+}
+
 /// Where the hash of a list of values begins.
 pub(crate) const VALUES: u64 = SEED;
 
@@ -117,10 +126,13 @@ mod tests {
             [bytes(b""), bytes(b"a"), bytes(b"principal"), uid(b"User", b"alice"), pair(1, 2)],
             GOLDEN
         );
+        assert_eq!([key(0), key(1), key(1_000)], [0, 0x9e37_79b9, GOLDEN_KEY]);
     }
 
     const GOLDEN: [u32; 5] =
         [2_245_930_601, 3_359_382_758, 3_733_227_320, 2_106_994_574, 132_996_080];
+
+    const GOLDEN_KEY: u32 = 0x08b3_7c99;
 
     #[test]
     fn trailing_zeros_matter() {

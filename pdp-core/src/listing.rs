@@ -65,7 +65,7 @@ fn policy_text(out: &mut String, bundle: &Bundle, ix: crate::PolicyIx, policy: &
         out,
         "{effect} {} ({errors}, at most {} steps)",
         bundle.policy_id(ix),
-        policy.ops.len
+        t.condition(policy).len()
     );
     let _ = writeln!(
         out,
@@ -87,7 +87,7 @@ fn policy_text(out: &mut String, bundle: &Bundle, ix: crate::PolicyIx, policy: &
         let _ =
             writeln!(out, "            and by what the paths hold that its condition opens with");
     }
-    let ops = policy.ops.of(&t.ops);
+    let ops = t.condition(policy);
     if ops.is_empty() {
         let _ = writeln!(out, "  runs      nothing: the scope decides");
     }

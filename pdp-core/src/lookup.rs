@@ -5,7 +5,7 @@
 
 use crate::hash;
 use crate::ids::NONE;
-use crate::program::{CellRec, Slot, Span, Tables};
+use crate::program::{KeySlot, Slot, Span, Tables};
 
 /// The symbol of a string.
 #[inline]
@@ -82,15 +82,22 @@ pub(crate) fn class_pair(t: &Tables, action_class: u32, principal_class: u32) ->
     t.class_pairs.get(ix as usize).map(|pair| pair.rows)
 }
 
-/// A cell of a row.
+/// The cell of a resource key in a row's hash table.
 #[inline]
-pub(crate) fn cell(t: &Tables, row: u32, resource_key: u32) -> Option<&CellRec> {
-    let ix = find(&t.cell_slots, hash::pair(row, resource_key), |ix| {
-        t.cells
-            .get(ix as usize)
-            .is_some_and(|cell| cell.row == row && cell.resource_key == resource_key)
-    })?;
-    t.cells.get(ix as usize)
+pub(crate) fn cell(slots: &[KeySlot], resource_key: u32) -> Option<u32> {
+    let mask = slots.len().wrapping_sub(1);
+    let mut at = hash::key(resource_key) as usize & mask;
+    // `verify` demands a free slot in every table, so this ends.
+    loop {
+        let slot = slots.get(at)?;
+        if slot.cell == NONE {
+            return None;
+        }
+        if slot.key == resource_key {
+            return Some(slot.cell);
+        }
+        at = at.wrapping_add(1) & mask;
+    }
 }
 
 /// The policies that a table of a group lists for a hash.

@@ -186,8 +186,8 @@ fn declares(t: &Tables, action: u32, key: u32) -> bool {
 
 /// The type of the action's context, if the schema knows the action.
 pub(crate) fn context_type(t: &Tables, action: u32) -> Option<u32> {
-    let record = t.entities.get(action as usize)?;
-    t.actions.get(record.action as usize).map(|action| action.context)
+    let rest = t.entity_rest.get(action as usize)?;
+    t.actions.get(rest.action as usize).map(|action| action.context)
 }
 
 /// The type of a field of a record type.

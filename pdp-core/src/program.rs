@@ -9,6 +9,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::handy::Handy;
+use crate::ids::PolicyIx;
 
 mod schema;
 
@@ -85,9 +86,10 @@ pub(crate) struct TypeRec {
     pub(crate) declaration: u32,
 }
 
-/// An entity that the bundle names, stored or only mentioned.
+/// What nearly every decision asks of an entity that the bundle names, stored or only mentioned. Two of them share a
+/// cache line and none lies across two.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub(crate) struct EntityRec {
     pub(crate) entity_type: u32,
     /// `ENTITY_` bits.
@@ -97,13 +99,19 @@ pub(crate) struct EntityRec {
     /// Shape of its attributes and where their values start.
     pub(crate) shape: u32,
     pub(crate) attrs: u32,
+    pub(crate) principal_class: u32,
+    pub(crate) resource_class: u32,
+}
+
+/// What is asked less often of an entity.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct EntityRest {
     /// Shape of its tags and where their values start.
     pub(crate) tag_shape: u32,
     pub(crate) tags: u32,
     /// All its ancestors, sorted, without itself.
     pub(crate) ancestors: Span,
-    pub(crate) principal_class: u32,
-    pub(crate) resource_class: u32,
     /// Its class as an action; class 0 holds what matches any entity.
     pub(crate) action_class: u32,
     /// What the schema says of it as an action, or none.
@@ -123,8 +131,8 @@ pub(crate) struct PolicyRec {
     pub(crate) id: Span,
     /// `POLICY_` bits.
     pub(crate) flags: u32,
-    /// Its condition.
-    pub(crate) ops: Span,
+    /// Where it stands in `postings`, which say what its condition is.
+    pub(crate) posting: u32,
     /// Its scope, one key a dimension.
     pub(crate) principal_key: u32,
     pub(crate) action_key: u32,
@@ -137,6 +145,19 @@ pub(crate) const POLICY_FORBID: u32 = 1;
 pub(crate) const POLICY_CAN_ERROR: u32 = 2;
 /// It is found by the equality tests it opens with.
 pub(crate) const POLICY_GROUPED: u32 = 4;
+
+/// A policy as the index hands it to the evaluator: all that deciding needs of it. One that is found in several ways
+/// stands there as often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct PostingRec {
+    /// The policy; [`POSTING_FORBID`] is set for a forbid.
+    pub(crate) policy: u32,
+    /// Its condition.
+    pub(crate) ops: Span,
+}
+
+pub(crate) const POSTING_FORBID: u32 = 1 << 31;
 
 /// A path that policies read: an attribute of another read. The first four are the variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
@@ -212,13 +233,12 @@ pub(crate) struct InKey {
     pub(crate) key: u32,
 }
 
-/// All policies with the same three keys.
+/// All policies with the same three keys. Its resource key stands at the same place in `cell_keys`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct CellRec {
     /// The row: one pair of action key and principal key.
     pub(crate) row: u32,
-    pub(crate) resource_key: u32,
     /// Its run of `postings`: policies that are looked at for every request that comes here.
     pub(crate) policies: Span,
     /// Its other policies, by groups.
@@ -260,6 +280,16 @@ pub(crate) struct RowRec {
     pub(crate) cells: Span,
     /// Kinds of resource keys that its cells have, a bit each.
     pub(crate) kinds: u32,
+    /// A hash table from resource key to cell, a run of `cell_slots`; empty for a row whose keys are read through.
+    pub(crate) slots: Span,
+}
+
+/// A slot of a row's hash table; `cell` is [`crate::ids::NONE`] when free. Linear probing, power-of-two size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct KeySlot {
+    pub(crate) key: u32,
+    pub(crate) cell: u32,
 }
 
 /// One element of a `like` pattern is a run of `pattern_text`; between two runs stands a wildcard.
@@ -373,8 +403,8 @@ tables! {
     29 rows: RowRec,
     30 row_slots: Slot,
     31 cells: CellRec,
-    32 cell_slots: Slot,
-    33 postings: u32,
+    32 cell_slots: KeySlot,
+    33 postings: PostingRec,
     34 patterns: PatternRec,
     35 pieces: Span,
     36 pattern_text: u8,
@@ -399,6 +429,13 @@ tables! {
     52 class_pair_slots: Slot,
     /// Rows that pairs of classes hit.
     53 class_rows: u32,
+    /// Resource keys of the cells.
+    54 cell_keys: u32,
+    /// For each resource key the cells that have it, a run of `column_cells`. Empty: there are no columns.
+    55 columns: Span,
+    56 column_cells: u32,
+    /// One for each of `entities`.
+    57 entity_rest: EntityRest,
 }
 
 fn fill<T: FromBytes + IntoBytes>(table: &mut Vec<T>, bytes: &[u8]) -> bool {
@@ -463,6 +500,31 @@ impl Val {
     #[expect(clippy::cast_possible_truncation, reason = "these payloads are made from a u32")]
     pub(crate) const fn low(self) -> u32 {
         self.bits as u32
+    }
+}
+
+// === impl PostingRec ===
+
+impl PostingRec {
+    /// Which policy it is.
+    #[inline]
+    pub(crate) fn ix(self) -> PolicyIx {
+        PolicyIx(self.policy & !POSTING_FORBID)
+    }
+
+    #[inline]
+    pub(crate) fn is_forbid(self) -> bool {
+        self.policy & POSTING_FORBID != 0
+    }
+}
+
+// === impl Tables ===
+
+impl Tables {
+    /// The condition of a policy.
+    pub(crate) fn condition(&self, policy: &PolicyRec) -> &[Op] {
+        let posting = self.postings.get(policy.posting as usize);
+        posting.map_or(Span::EMPTY, |posting| posting.ops).of(&self.ops)
     }
 }
 

@@ -45,8 +45,8 @@ pub struct Scratch {
     pub(crate) parents: Vec<u32>,
     /// Guests whose ancestors are being put together: (guest, next parent to look at).
     pub(crate) walk: Vec<(u32, u32)>,
-    /// Policies that the index names for the leg at hand.
-    pub(crate) candidates: Vec<PolicyIx>,
+    /// Policies that the index names for the leg at hand: runs of `postings`.
+    pub(crate) candidates: Vec<Span>,
     /// Entities that the bundle mentions but does not store and that came with the request: (entity, guest).
     pub(crate) arrivals: Vec<(u32, u32)>,
     /// Attributes that the caller may supply for stored entities: (entity, attribute, value).

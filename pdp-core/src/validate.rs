@@ -50,7 +50,7 @@ pub(crate) fn scope(
         return Ok(());
     }
     let record =
-        t.entities.get(action as usize).and_then(|record| t.actions.get(record.action as usize));
+        t.entity_rest.get(action as usize).and_then(|rest| t.actions.get(rest.action as usize));
     // The common case first; whatever is not so simple is put into words below.
     if record.is_some_and(|record| {
         applies(t, record.principals, s.entity_type(t, principal))
@@ -328,7 +328,7 @@ fn euid_fits(t: &Tables, s: &Scratch, entity: u32) -> Result<(), Misfit> {
         None => {
             let (ty, _) = s.entity_name(t, entity);
             let is_action = ty == b"Action" || ty.ends_with(b"::Action");
-            is_action && t.entities.get(entity as usize).is_none_or(|record| record.action == NONE)
+            is_action && t.entity_rest.get(entity as usize).is_none_or(|rest| rest.action == NONE)
         }
     };
     if undeclared { Err(Misfit::Undeclared { entity }) } else { Ok(()) }

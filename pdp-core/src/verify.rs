@@ -7,7 +7,7 @@
 mod index;
 
 use crate::error::LoadError;
-use crate::ids::NONE;
+use crate::ids::{NONE, PolicyIx};
 use crate::limits::CHAIN_ACTORS_MAX;
 use crate::op;
 use crate::program::{
@@ -98,8 +98,7 @@ fn symbols(t: &Tables) -> Checked {
     slots(&t.type_slots, t.types.len(), "type_slots")?;
     slots(&t.entity_slots, t.entities.len(), "entity_slots")?;
     slots(&t.row_slots, t.rows.len(), "row_slots")?;
-    slots(&t.class_pair_slots, t.class_pairs.len(), "class_pair_slots")?;
-    slots(&t.cell_slots, t.cells.len(), "cell_slots")
+    slots(&t.class_pair_slots, t.class_pairs.len(), "class_pair_slots")
 }
 
 fn slots(slots: &[Slot], entries: usize, name: &'static str) -> Checked {
@@ -233,18 +232,18 @@ fn names(t: &Tables) -> Checked {
             name,
             "a type or id does not exist",
         )?;
-        demand(
-            fits(entity.shape, entity.attrs) && fits(entity.tag_shape, entity.tags),
-            name,
-            "its values do not exist",
-        )?;
-        let ancestors = entity.ancestors;
-        demand(inside(ancestors, &t.ancestors), name, "its ancestors do not exist")?;
+        demand(fits(entity.shape, entity.attrs), name, "its values do not exist")?;
         let classes = below(entity.principal_class, &t.principal_classes)
-            && below(entity.action_class, &t.action_classes)
             && below(entity.resource_class, &t.resource_classes);
+        demand(classes, name, "a class does not exist")?;
+    }
+    let name = "entity_rest";
+    demand(t.entity_rest.len() == t.entities.len(), name, "there is not one for each entity")?;
+    for rest in &t.entity_rest {
+        demand(fits(rest.tag_shape, rest.tags), name, "its values do not exist")?;
+        demand(inside(rest.ancestors, &t.ancestors), name, "its ancestors do not exist")?;
         demand(
-            classes && none_or_below(entity.action, &t.actions),
+            below(rest.action_class, &t.action_classes) && none_or_below(rest.action, &t.actions),
             name,
             "a class or action does not exist",
         )?;
@@ -349,21 +348,28 @@ fn policies(t: &Tables) -> Checked {
     let mut checked = vec![0u32; t.ops.len()];
     let mut walked = 0usize;
     let (texts, mut texts_left) = (text_of(&t.texts, "texts")?, Budget::of(&t.texts));
-    for policy in &t.policies {
+    for (ix, policy) in (0u32..).zip(&t.policies) {
         demand(texts_left.take(policy.id), name, "ids overlap")?;
         demand(is_text(policy.id, texts), name, "an id is no text")?;
         let keys = below(policy.principal_key, &t.principal_keys)
             && below(policy.action_key, &t.action_keys)
             && below(policy.resource_key, &t.resource_keys);
-        demand(keys && inside(policy.ops, &t.ops), name, "a key or its condition does not exist")?;
-        if let Some(len) = checked.get_mut(policy.ops.start as usize)
-            && *len != policy.ops.len
-            && policy.ops.len > 0
+        demand(keys, name, "a key does not exist")?;
+        let posting = t.postings.get(policy.posting as usize);
+        let posted = posting.is_some_and(|posting| posting.ix() == PolicyIx(ix));
+        demand(posted, name, "it is not among the postings")?;
+    }
+    for posting in &t.postings {
+        let (ops, name) = (posting.ops, "postings");
+        demand(inside(ops, &t.ops), name, "a condition does not exist")?;
+        if let Some(len) = checked.get_mut(ops.start as usize)
+            && *len != ops.len
+            && ops.len > 0
         {
-            *len = policy.ops.len;
-            walked += policy.ops.len as usize;
+            *len = ops.len;
+            walked += ops.len as usize;
             demand(walked <= t.ops.len(), name, "conditions overlap")?;
-            condition(t, policy.ops)?;
+            condition(t, ops)?;
         }
     }
     let (mut pieces_left, mut text_left) = (Budget::of(&t.pieces), Budget::of(&t.pattern_text));

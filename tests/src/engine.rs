@@ -15,12 +15,22 @@ const EVERYTHING: CompileOptions =
     CompileOptions { keep_source: false, ..CompileOptions::STANDARD };
 
 /// Ways of compiling: everything on, each optimisation off by itself, everything off.
-pub const VARIANTS: [(&str, CompileOptions); 5] = [
+pub const VARIANTS: [(&str, CompileOptions); 6] = [
     ("everything", EVERYTHING),
     ("no lifting", CompileOptions { lift: false, ..EVERYTHING }),
     ("no groups", CompileOptions { group: false, ..EVERYTHING }),
     ("no sharing", CompileOptions { share: false, ..EVERYTHING }),
-    ("nothing", CompileOptions { lift: false, share: false, group: false, keep_source: false }),
+    ("no columns", CompileOptions { columns: false, ..EVERYTHING }),
+    (
+        "nothing",
+        CompileOptions {
+            lift: false,
+            share: false,
+            group: false,
+            columns: false,
+            keep_source: false,
+        },
+    ),
 ];
 
 /// A way of running the engine; the answers must not depend on it.
@@ -33,14 +43,15 @@ pub struct Mode {
 }
 
 /// Every mode.
-pub const MODES: [Mode; 7] = [
+pub const MODES: [Mode; 8] = [
     Mode { variant: 0, all_policies: false },
     Mode { variant: 0, all_policies: true },
     Mode { variant: 1, all_policies: false },
     Mode { variant: 2, all_policies: false },
     Mode { variant: 3, all_policies: false },
     Mode { variant: 4, all_policies: false },
-    Mode { variant: 4, all_policies: true },
+    Mode { variant: 5, all_policies: false },
+    Mode { variant: 5, all_policies: true },
 ];
 
 /// What one request gave, in terms that engines share.

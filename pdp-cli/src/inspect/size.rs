@@ -55,7 +55,7 @@ const PARTS: [(&str, &str, &[&str]); 9] = [
     (
         "entities",
         "stored entities, their ids and ancestors; also those that policies mention",
-        &["entities", "entity_text", "entity_slots", "ancestors"],
+        &["entities", "entity_rest", "entity_text", "entity_slots", "ancestors"],
     ),
     (
         "values",
@@ -84,7 +84,10 @@ const PARTS: [(&str, &str, &[&str]); 9] = [
             "class_pair_slots",
             "class_rows",
             "cells",
+            "cell_keys",
             "cell_slots",
+            "columns",
+            "column_cells",
             "postings",
             "groups",
             "group_reads",

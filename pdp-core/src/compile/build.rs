@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::hash;
 use crate::ids::{NONE, TooMany, next_id};
-use crate::program::{EntityRec, Ip6, Slot, Span, TAG_IP6, Tables, TypeRec, Val};
+use crate::program::{EntityRec, EntityRest, Ip6, Slot, Span, TAG_IP6, Tables, TypeRec, Val};
 use crate::scratch::{halves, ip4};
 use crate::source::tree::Name;
 use crate::values::Values;
@@ -84,11 +84,13 @@ impl Builder {
             id,
             shape: NONE,
             attrs: 0,
+            principal_class: 0,
+            resource_class: 0,
+        });
+        self.tables.entity_rest.push(EntityRest {
             tag_shape: NONE,
             tags: 0,
             ancestors: Span::EMPTY,
-            principal_class: 0,
-            resource_class: 0,
             action_class: 0,
             action: NONE,
         });

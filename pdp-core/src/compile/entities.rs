@@ -32,9 +32,11 @@ pub(super) fn add(builder: &mut Builder, entities: &[EntityTree]) -> Result<(), 
         let (tag_shape, tags) = fields(builder, &entity.values, &entity.tags)?;
         if let Some(record) = builder.tables.entities.get_mut(id as usize) {
             record.flags |= ENTITY_STORED;
-            record.ancestors = ancestors;
             (record.shape, record.attrs) = (shape, attrs);
-            (record.tag_shape, record.tags) = (tag_shape, tags);
+        }
+        if let Some(rest) = builder.tables.entity_rest.get_mut(id as usize) {
+            rest.ancestors = ancestors;
+            (rest.tag_shape, rest.tags) = (tag_shape, tags);
         }
     }
     Ok(())

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 
 use super::build::slots;
 use super::guards::Guard;
+use super::index::Written;
 use crate::hash;
 use crate::ids::{TooMany, next_id};
-use crate::program::{GROUP_READ_HAS, GroupRec, POLICY_GROUPED, Span, Tables, Val};
+use crate::program::{
+    GROUP_READ_HAS, GroupRec, POLICY_FORBID, POLICY_GROUPED, POSTING_FORBID, PostingRec, Span,
+    Tables, Val,
+};
 
 /// Policies that make a group; fewer are cheaper to look at than to look up.
 const GROUP_MIN: usize = 2;
@@ -15,9 +19,9 @@ const GROUP_MIN: usize = 2;
 pub(super) fn build(
     t: &mut Tables,
     policies: &[u32],
-    guards: &[Vec<Guard>],
+    written: &Written,
 ) -> Result<(Span, Span), TooMany> {
-    let of = |ix: u32| guards.get(ix as usize).map_or(&[][..], Vec::as_slice);
+    let of = |ix: u32| written.guards.get(ix as usize).map_or(&[][..], Vec::as_slice);
     let mut by_reads: HashMap<Vec<u32>, Vec<u32>> = HashMap::new();
     let mut order = Vec::new();
     for ix in policies {
@@ -37,7 +41,7 @@ pub(super) fn build(
         .copied()
         .collect();
     always.sort_unstable();
-    let always = posted(t, &always)?;
+    let always = posted(t, &always, written)?;
     let first = next_id(t.groups.len())?;
     for reads in &order {
         if let Some(members) = by_reads.get(reads).filter(|members| grouped(members, reads)) {
@@ -46,19 +50,20 @@ pub(super) fn build(
                     policy.flags |= POLICY_GROUPED;
                 }
             }
-            let group = group(t, reads, members, &of)?;
+            let group = group(t, reads, members, written)?;
             t.groups.push(group);
         }
     }
     Ok((always, Span { start: first, len: next_id(t.groups.len())? - first }))
 }
 
-fn group<'g>(
+fn group(
     t: &mut Tables,
     reads: &[u32],
     members: &[u32],
-    guards: &impl Fn(u32) -> &'g [Guard],
+    written: &Written,
 ) -> Result<GroupRec, TooMany> {
+    let guards = |ix: u32| written.guards.get(ix as usize).map_or(&[][..], Vec::as_slice);
     // Sorted by hash, then in the order of the bundle; a policy that two of its ways lead to one hash stands there once.
     let mut entries: Vec<(u32, u32)> = members
         .iter()
@@ -72,7 +77,7 @@ fn group<'g>(
         let Some((hash, _)) = run.first() else { continue };
         distinct.push(*hash);
         let run: Vec<u32> = run.iter().map(|(_, ix)| *ix).collect();
-        let run = posted(t, &run)?;
+        let run = posted(t, &run, written)?;
         t.group_runs.push(run);
     }
     let mut table = slots(distinct.into_iter());
@@ -84,7 +89,7 @@ fn group<'g>(
     let start = next_id(t.group_reads.len())?;
     t.group_reads.extend_from_slice(reads);
     let reads = Span { start, len: next_id(reads.len())? };
-    Ok(GroupRec { reads, slots, policies: posted(t, members)? })
+    Ok(GroupRec { reads, slots, policies: posted(t, members, written)? })
 }
 
 /// The hashes of all ways in which a policy's guards can be met together.
@@ -103,9 +108,19 @@ fn read_of(guard: &Guard) -> u32 {
     u32::from(guard.read) | if guard.has { GROUP_READ_HAS } else { 0 }
 }
 
-fn posted(t: &mut Tables, policies: &[u32]) -> Result<Span, TooMany> {
+fn posted(t: &mut Tables, policies: &[u32], written: &Written) -> Result<Span, TooMany> {
     let span = Span { start: next_id(t.postings.len())?, len: next_id(policies.len())? };
-    t.postings.extend_from_slice(policies);
+    for ix in policies {
+        let ops = written.conditions.get(*ix as usize).copied().unwrap_or(Span::EMPTY);
+        let posting = next_id(t.postings.len())?;
+        let Some(policy) = t.policies.get_mut(*ix as usize) else { continue };
+        policy.posting = posting;
+        if *ix & POSTING_FORBID != 0 {
+            return Err(TooMany);
+        }
+        let forbid = if policy.flags & POLICY_FORBID != 0 { POSTING_FORBID } else { 0 };
+        t.postings.push(PostingRec { policy: ix | forbid, ops });
+    }
     next_id(t.postings.len())?;
     Ok(span)
 }

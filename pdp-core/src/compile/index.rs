@@ -10,10 +10,10 @@ use super::guards::Guard;
 use crate::candidates::Dimension;
 use crate::faults;
 use crate::hash;
-use crate::ids::{TooMany, next_id};
+use crate::ids::{NONE, TooMany, next_id};
 use crate::program::{
     CellRec, ClassPairRec, InKey, KEY_ANY, KEY_BITS, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN,
-    KeyRec, RowRec, Span, Tables, class_key, key_number,
+    KeyRec, KeySlot, RowRec, Span, Tables, class_key, key_number,
 };
 use crate::source::tree::Constraint;
 
@@ -81,13 +81,21 @@ impl KeySet {
     }
 }
 
+/// What is written of each policy but its keys, in the order of the bundle.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// Its condition, a run of `ops`.
+    pub(super) conditions: Vec<Span>,
+    /// The equality tests it opens with.
+    pub(super) guards: Vec<Vec<Guard>>,
+}
+
 /// Adds classes and the tables that lead from keys to policies.
-///
-/// `guards` are those of each policy, in bundle order.
 pub(super) fn build(
     builder: &mut Builder,
     keys: Keys,
-    guards: &[Vec<Guard>],
+    written: &Written,
+    with_columns: bool,
 ) -> Result<(), TooMany> {
     let Keys { principal, action, resource } = keys;
     for (dimension, set) in [
@@ -103,7 +111,11 @@ pub(super) fn build(
             Dimension::Resource => t.resource_keys = set.records,
         }
     }
-    postings(builder, guards)
+    postings(builder, written)?;
+    if with_columns {
+        columns(&mut builder.tables)?;
+    }
+    Ok(())
 }
 
 /// The classes of one dimension: for every entity and type that the bundle names, the keys it hits.
@@ -151,7 +163,9 @@ fn classes(builder: &mut Builder, dimension: Dimension, records: &[KeyRec]) -> R
         let mut hit = any.clone();
         hit.extend(by_type.get(&record.entity_type).unwrap_or(&none));
         hit.extend(by_entity.get(&entity).unwrap_or(&none));
-        let ancestors = record.ancestors.of(&builder.tables.ancestors);
+        let rest = builder.tables.entity_rest.get(entity as usize);
+        let ancestors = rest.map_or(Span::EMPTY, |rest| rest.ancestors);
+        let ancestors = ancestors.of(&builder.tables.ancestors);
         let ancestors =
             match faults::ACTION_GROUPS_IGNORED.is_on() && dimension == Dimension::Action {
                 true => &[],
@@ -170,10 +184,13 @@ fn classes(builder: &mut Builder, dimension: Dimension, records: &[KeyRec]) -> R
             }
         }
         let class = set.class(builder, hit)?;
-        if let Some(record) = builder.tables.entities.get_mut(entity as usize) {
+        let t = &mut builder.tables;
+        let (record, rest) =
+            (t.entities.get_mut(entity as usize), t.entity_rest.get_mut(entity as usize));
+        if let (Some(record), Some(rest)) = (record, rest) {
             match dimension {
                 Dimension::Principal => record.principal_class = class,
-                Dimension::Action => record.action_class = class,
+                Dimension::Action => rest.action_class = class,
                 Dimension::Resource => record.resource_class = class,
             }
         }
@@ -223,7 +240,7 @@ impl ClassSet<'_> {
 }
 
 /// Rows, cells and postings: policies grouped by their three keys.
-fn postings(builder: &mut Builder, guards: &[Vec<Guard>]) -> Result<(), TooMany> {
+fn postings(builder: &mut Builder, written: &Written) -> Result<(), TooMany> {
     let t = &mut builder.tables;
     let mut keyed: Vec<([u32; 3], u32)> = (0u32..)
         .zip(&t.policies)
@@ -241,14 +258,16 @@ fn postings(builder: &mut Builder, guards: &[Vec<Guard>]) -> Result<(), TooMany>
             let Some(([_, _, resource_key], _)) = cell.first().copied() else { continue };
             kinds |= mask(&t.resource_keys, resource_key);
             let policies: Vec<u32> = cell.iter().map(|(_, ix)| *ix).collect();
-            let (policies, groups) = groups::build(t, &policies, guards)?;
-            t.cells.push(CellRec { row: row_ix, resource_key, policies, groups });
+            let (policies, groups) = groups::build(t, &policies, written)?;
+            t.cells.push(CellRec { row: row_ix, policies, groups });
+            t.cell_keys.push(resource_key);
         }
         if faults::KIND_NOT_MARKED.is_on() {
             kinds &= !(1 << KEY_EQ);
         }
         let cells = Span { start: first_cell, len: next_id(t.cells.len())? - first_cell };
-        t.rows.push(RowRec { action_key, principal_key, cells, kinds });
+        let slots = cell_slots(t, cells)?;
+        t.rows.push(RowRec { action_key, principal_key, cells, kinds, slots });
         let kind = mask(&t.principal_keys, principal_key);
         if let Some(kinds) = t.action_kinds.get_mut(action_key as usize) {
             *kinds |= kind;
@@ -256,7 +275,48 @@ fn postings(builder: &mut Builder, guards: &[Vec<Guard>]) -> Result<(), TooMany>
     }
     class_pairs(t)?;
     t.row_slots = slots(t.rows.iter().map(|row| hash::pair(row.action_key, row.principal_key)));
-    t.cell_slots = slots(t.cells.iter().map(|cell| hash::pair(cell.row, cell.resource_key)));
+    Ok(())
+}
+
+/// Cells of a row up to which it has no hash table: looking at their keys is as cheap as a hash.
+const CELLS_READ_THROUGH: usize = 4;
+
+/// The hash table of a row, from resource key to cell; at most two in three slots are taken.
+fn cell_slots(t: &mut Tables, cells: Span) -> Result<Span, TooMany> {
+    let start = next_id(t.cell_slots.len())?;
+    let count = cells.len as usize;
+    if count <= CELLS_READ_THROUGH {
+        return Ok(Span { start, len: 0 });
+    }
+    let size = (count + count / 2).next_power_of_two();
+    let mut slots = vec![KeySlot { key: 0, cell: NONE }; size];
+    for (cell, key) in (cells.start..).zip(cells.of(&t.cell_keys)) {
+        let mut at = hash::key(*key) as usize & (size - 1);
+        while slots.get(at).is_some_and(|slot| slot.cell != NONE) {
+            at = (at + 1) & (size - 1);
+        }
+        if let Some(slot) = slots.get_mut(at) {
+            *slot = KeySlot { key: *key, cell };
+        }
+    }
+    t.cell_slots.extend(slots);
+    Ok(Span { start, len: next_id(size)? })
+}
+
+/// For each resource key the cells that have it.
+fn columns(t: &mut Tables) -> Result<(), TooMany> {
+    let mut cells: Vec<(u32, u32)> = t.cell_keys.iter().copied().zip(0..).collect();
+    cells.sort_unstable();
+    t.columns = vec![Span::EMPTY; t.resource_keys.len()];
+    for column in cells.chunk_by(|(a, _), (b, _)| a == b) {
+        let Some((key, _)) = column.first() else { continue };
+        let span =
+            Span { start: next_id(t.column_cells.len())?, len: next_id(column.len())? };
+        t.column_cells.extend(column.iter().map(|(_, cell)| *cell));
+        if let Some(slot) = t.columns.get_mut(*key as usize) {
+            *slot = span;
+        }
+    }
     Ok(())
 }
 

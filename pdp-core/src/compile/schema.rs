@@ -47,8 +47,8 @@ pub(super) fn add(builder: &mut Builder, schema: &SchemaTree) -> Result<(), TooM
         };
         let ix = next_id(builder.tables.actions.len())?;
         builder.tables.actions.push(record);
-        if let Some(record) = builder.tables.entities.get_mut(entity as usize) {
-            record.action = ix;
+        if let Some(rest) = builder.tables.entity_rest.get_mut(entity as usize) {
+            rest.action = ix;
         }
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! The index's tables: keys, classes, rows, cells, groups.
 
 use super::{Budget, Checked, below, demand, inside, slots};
+use crate::ids::NONE;
 use crate::program::{
-    GROUP_READ_HAS, KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, Span, Tables,
-    key_number,
+    GROUP_READ_HAS, KEY_ANY, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN, KeyRec, POLICY_FORBID,
+    PostingRec, RowRec, Span, Tables, key_number,
 };
 
 /// Checks all of them.
@@ -37,19 +38,47 @@ pub(super) fn scopes(t: &Tables) -> Checked {
         "action_kinds",
         "it does not say something of every action key",
     )?;
+    let (mut cells_left, mut slots_left) = (Budget::of(&t.cells), Budget::of(&t.cell_slots));
     for row in &t.rows {
         let keys =
             below(row.action_key, &t.action_keys) && below(row.principal_key, &t.principal_keys);
-        demand(keys && inside(row.cells, &t.cells), "rows", "a key or cell does not exist")?;
+        demand(
+            keys && cells_left.take(row.cells) && inside(row.cells, &t.cells),
+            "rows",
+            "a key or cell does not exist",
+        )?;
+        demand(slots_left.take(row.slots), "rows", "their hash tables overlap")?;
+        key_slots(t, row)?;
     }
     for cell in &t.cells {
-        let known = below(cell.row, &t.rows) && below(cell.resource_key, &t.resource_keys);
+        let known = below(cell.row, &t.rows);
         demand(
             known && inside(cell.policies, &t.postings) && inside(cell.groups, &t.groups),
             "cells",
-            "a row, key, policy or group does not exist",
+            "a row, policy or group does not exist",
         )?;
     }
+    demand(
+        t.cell_keys.len() == t.cells.len()
+            && t.cell_keys.iter().all(|key| below(*key, &t.resource_keys)),
+        "cell_keys",
+        "a cell has no key, or one that does not exist",
+    )?;
+    demand(
+        t.columns.is_empty() || t.columns.len() == t.resource_keys.len(),
+        "columns",
+        "it does not say something of every resource key",
+    )?;
+    demand(
+        t.columns.iter().all(|column| inside(*column, &t.column_cells)),
+        "columns",
+        "a cell does not exist",
+    )?;
+    demand(
+        t.column_cells.iter().all(|cell| below(*cell, &t.cells)),
+        "column_cells",
+        "a cell does not exist",
+    )?;
     let pairs = t.class_pairs.iter().all(|pair| inside(pair.rows, &t.class_rows));
     demand(pairs, "class_pairs", "a row does not exist")?;
     demand(
@@ -59,10 +88,32 @@ pub(super) fn scopes(t: &Tables) -> Checked {
     )?;
     groups(t)?;
     demand(
-        t.postings.iter().all(|ix| below(*ix, &t.policies)),
+        t.postings.iter().all(|posting| posting_fits(t, posting)),
         "postings",
-        "a policy does not exist",
+        "a policy does not exist, or is of the other effect",
     )
+}
+
+/// A row without a hash table is read through; else its table has a free slot and names its cells.
+fn key_slots(t: &Tables, row: &RowRec) -> Checked {
+    if row.slots.len == 0 {
+        return Ok(());
+    }
+    let name = "cell_slots";
+    demand(inside(row.slots, &t.cell_slots), name, "a row's hash table does not exist")?;
+    let slots = row.slots.of(&t.cell_slots);
+    let (mut taken, mut exist) = (0usize, true);
+    for slot in slots.iter().filter(|slot| slot.cell != NONE) {
+        taken += 1;
+        exist &= below(slot.cell, &t.cells);
+    }
+    demand(slots.len().is_power_of_two() && taken < slots.len(), name, "it has no free slot")?;
+    demand(exist, name, "it names a cell that does not exist")
+}
+
+fn posting_fits(t: &Tables, posting: &PostingRec) -> bool {
+    let policy = t.policies.get(posting.ix().index());
+    policy.is_some_and(|policy| (policy.flags & POLICY_FORBID != 0) == posting.is_forbid())
 }
 
 fn groups(t: &Tables) -> Checked {
