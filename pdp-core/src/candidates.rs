@@ -158,8 +158,8 @@ fn rows(
         let action_key = key_number(*action_key);
         let kinds = t.action_kinds.get(action_key as usize).copied().unwrap_or(0);
         for principal_key in principal_keys {
-            let bit = kind_bit(*principal_key);
-            if kinds & bit == 0 || (faults::DROP_ANY_PRINCIPAL.is_on() && bit == 1 << KEY_ANY) {
+            let bits = kinds & principal_key;
+            if bits == 0 || (faults::DROP_ANY_PRINCIPAL.is_on() && bits == kind_bit(KEY_ANY)) {
                 continue;
             }
             let row = lookup::row(t, action_key, key_number(*principal_key));
@@ -180,7 +180,7 @@ fn cells(
     fuel: &mut u64,
 ) -> Result<(), ErrorKind> {
     for resource_key in resource_keys {
-        if row.kinds & kind_bit(*resource_key) == 0 {
+        if row.kinds & resource_key == 0 {
             continue;
         }
         let key = key_number(*resource_key);

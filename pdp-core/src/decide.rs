@@ -125,11 +125,16 @@ pub(crate) fn leg_roles(
     request: &Request<'_>,
 ) -> impl Iterator<Item = LegRole> + use<> {
     let actors = match meta.flags & META_ENDS_ONLY {
-        0 => u16::try_from(request.actors.len()).unwrap_or(u16::MAX),
+        0 => request.actors.len(),
         _ => 0,
     };
-    let subject = request.on_behalf_of.is_some().then_some(LegRole::Subject);
-    std::iter::once(LegRole::Principal).chain((0..actors).map(LegRole::Actor)).chain(subject)
+    let legs = 1 + actors + usize::from(request.on_behalf_of.is_some());
+    (0..legs).map(move |at| match at.checked_sub(1) {
+        None => LegRole::Principal,
+        // No chain is longer than a `u16` counts: `prepare` has refused it.
+        Some(actor) if actor < actors => LegRole::Actor(u16::try_from(actor).unwrap_or(u16::MAX)),
+        Some(_) => LegRole::Subject,
+    })
 }
 
 /// The principal of a leg.

@@ -5,12 +5,12 @@
 //! put into words what is wrong; nothing that is begun here shows later.
 
 use crate::faults;
-use crate::handy::HandyContext;
+use crate::handy::{FIELDS_MAX, HandyContext};
 use crate::ids::NONE;
 use crate::lookup;
 use crate::prepare::intern;
 use crate::program::{
-    FieldRec, MetaRec, TAG_NONE, TYPE_BOOL, TYPE_ENTITY, TYPE_LONG, TYPE_STRING, Tables, Val,
+    FieldRec, MetaRec, Span, TAG_NONE, TYPE_BOOL, TYPE_ENTITY, TYPE_LONG, TYPE_STRING, Tables, Val,
 };
 use crate::request::Value;
 use crate::scratch::{Scratch, TooLarge};
@@ -51,29 +51,38 @@ fn read(
 ) -> Option<Val> {
     let fields = declared.fields.of(&t.fields);
     let names = declared.fields.of(&t.handy.field_names);
-    let mut vals = [Val::NONE; crate::handy::FIELDS_MAX];
-    let mut present = 0u32;
+    let from = s.vals.len();
+    s.vals.resize(from + fields.len(), Val::NONE);
+    let (mut present, mut expected) = (0u32, 0);
     for (key, value) in context {
         let key = key.as_bytes();
-        let named = |name: &crate::program::Span| lookup::same(name.of(&t.symbol_text), key);
-        let at = names.iter().position(named)?;
-        let (field, slot) = (fields.get(at)?, vals.get_mut(at)?);
-        if slot.tag != TAG_NONE {
+        let named = |name: &Span| lookup::same(name.of(&t.symbol_text), key);
+        // Callers tend to keep to the order of the schema.
+        let at = match names.get(expected) {
+            Some(name) if named(name) => expected,
+            _ => names.iter().position(named)?,
+        };
+        expected = at + 1;
+        if present & 1 << at != 0 {
             return None;
         }
-        s.text_taken(key.len()).ok()?;
-        *slot = typed(t, meta, s, value, field)?;
         present |= 1 << at;
+        s.text_taken(key.len()).ok()?;
+        let val = typed(t, meta, s, value, fields.get(at)?)?;
+        *s.vals.get_mut(from + at)? = val;
     }
     if present & declared.required != declared.required {
         return None;
     }
-    let vals = vals.get(..fields.len())?;
     if present.count_ones() as usize == fields.len() && declared.shape != NONE {
-        return s.record_of_shape(t, declared.shape, vals).ok();
+        return s.record_at(t, declared.shape, from).ok();
+    }
+    let mut vals = [Val::NONE; FIELDS_MAX];
+    for (val, held) in vals.iter_mut().zip(s.vals.drain(from..from + fields.len())) {
+        *val = held;
     }
     let present = fields.iter().zip(vals).filter(|(_, val)| val.tag != TAG_NONE);
-    s.record_of(t, present.map(|(field, val)| (field.name, *val))).ok()
+    s.record_of(t, present.map(|(field, val)| (field.name, val))).ok()
 }
 
 /// A value, if it is of the field's type.

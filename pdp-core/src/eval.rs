@@ -24,7 +24,7 @@ pub(crate) enum Verdict {
 }
 
 /// Whether a policy's condition is satisfied. `fuel` is what is left of the request's steps.
-#[inline]
+#[inline(always)]
 pub(crate) fn condition(t: &Tables, s: &mut Scratch, ops: &[Op], fuel: &mut u64) -> Verdict {
     let mut rest = ops;
     while let Some((op, after)) = rest.split_first() {

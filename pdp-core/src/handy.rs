@@ -4,15 +4,22 @@
 //! All of it follows from the tables, is small, and is worked out once, when a bundle is loaded and verified. Nothing in
 //! here is trusted from a file, and nothing is here that grows with policies or entities.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::ids::NONE;
 use crate::program::{FieldRec, MetaRec, Span, TYPE_RECORD, Tables};
 
 /// Contexts with more fields are read the general way.
 pub(crate) const FIELDS_MAX: usize = 16;
 
+/// Bundles that this process has loaded, and one: 0 is no bundle's number.
+static LOADED: AtomicU64 = AtomicU64::new(1);
+
 /// What follows from the tables. Empty while a bundle is being compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Handy {
+    /// Another number for each bundle that this process loads, for callers' memory that remembers things of one bundle.
+    pub(crate) serial: u64,
     /// For each entity type.
     pub(crate) types: Vec<HandyType>,
     /// For each field: its name, a run of `symbol_text`.
@@ -54,6 +61,7 @@ impl Handy {
             }
         });
         Self {
+            serial: LOADED.fetch_add(1, Ordering::Relaxed),
             types: types.collect(),
             field_names: t.fields.iter().map(|field| symbol(t, field.name)).collect(),
             contexts: t.actions.iter().map(|action| context(t, meta, action.context)).collect(),

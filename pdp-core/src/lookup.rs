@@ -33,10 +33,19 @@ pub(crate) fn entity_type(t: &Tables, name: &[u8]) -> Option<u32> {
 /// The entity of a type's name and an id.
 #[inline]
 pub(crate) fn entity(t: &Tables, entity_type: &[u8], id: &[u8]) -> Option<u32> {
-    find(&t.entity_slots, hash::uid(entity_type, id), |ix| {
-        t.entities.get(ix as usize).is_some_and(|e| {
-            same(e.id.of(&t.entity_text), id) && same(type_name(t, e.entity_type), entity_type)
-        })
+    let hash = hash::uid(entity_type, id);
+    let mut at = hash as usize;
+    let ix = next(&t.entity_slots, hash, &mut at)?;
+    match is_entity(t, ix, entity_type, id) {
+        true => Some(ix),
+        false => find_on(&t.entity_slots, hash, at, |ix| is_entity(t, ix, entity_type, id)),
+    }
+}
+
+#[inline(always)]
+fn is_entity(t: &Tables, ix: u32, entity_type: &[u8], id: &[u8]) -> bool {
+    t.entities.get(ix as usize).is_some_and(|e| {
+        same(e.id.of(&t.entity_text), id) && same(type_name(t, e.entity_type), entity_type)
     })
 }
 
@@ -47,7 +56,7 @@ fn type_name(t: &Tables, ty: u32) -> &[u8] {
 }
 
 /// Whether two short texts are the same. Names are a few bytes long, which is not worth a call.
-#[inline]
+#[inline(always)]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() || a.len() > 16 {
         return a == b;
@@ -109,18 +118,42 @@ pub(crate) fn run(t: &Tables, slots: Span, hash: u32) -> Option<Span> {
 }
 
 #[inline]
-fn find(slots: &[Slot], hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+fn find(slots: &[Slot], hash: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
+    let mut at = hash as usize;
+    let ix = next(slots, hash, &mut at)?;
+    if is(ix) { Some(ix) } else { find_on(slots, hash, at, is) }
+}
+
+/// Goes on where another name has the same hash. Apart, so that what `is` needs is not kept ready for a loop.
+#[cold]
+#[inline(never)]
+fn find_on(
+    slots: &[Slot],
+    hash: u32,
+    mut at: usize,
+    is: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    loop {
+        let ix = next(slots, hash, &mut at)?;
+        if is(ix) {
+            return Some(ix);
+        }
+    }
+}
+
+/// The next entry with this hash; `at` is moved behind it.
+#[inline]
+fn next(slots: &[Slot], hash: u32, at: &mut usize) -> Option<u32> {
     let mask = slots.len().wrapping_sub(1);
-    let mut at = hash as usize & mask;
     // `verify` demands a free slot in every table, so this ends.
     loop {
-        let slot = slots.get(at)?;
+        let slot = slots.get(*at & mask)?;
+        *at = at.wrapping_add(1);
         if slot.ix == NONE {
             return None;
         }
-        if slot.hash == hash && is(slot.ix) {
+        if slot.hash == hash {
             return Some(slot.ix);
         }
-        at = at.wrapping_add(1) & mask;
     }
 }

@@ -197,13 +197,13 @@ pub(crate) struct KeyRec {
     pub(crate) len: u32,
 }
 
-/// In `class_keys` a key's number stands in so many low bits, its kind above them.
-pub(crate) const KEY_BITS: u32 = 28;
+/// In `class_keys` a key's number stands in so many low bits, and above them a bit for its kind.
+pub(crate) const KEY_BITS: u32 = 26;
 
 /// A key as `class_keys` names it.
 #[inline]
 pub(crate) fn class_key(kind: u32, key: u32) -> u32 {
-    kind << KEY_BITS | key
+    kind_bit(kind) | key
 }
 
 /// The number of a key of a class.
@@ -212,10 +212,13 @@ pub(crate) fn key_number(class_key: u32) -> u32 {
     class_key & ((1 << KEY_BITS) - 1)
 }
 
-/// The kind of a key of a class, as a bit of a mask.
+/// The bit of a kind, in `class_keys` and in masks of kinds. 0 for what is no kind.
 #[inline]
-pub(crate) fn kind_bit(class_key: u32) -> u32 {
-    1 << (class_key >> KEY_BITS)
+pub(crate) fn kind_bit(kind: u32) -> u32 {
+    match kind {
+        KEY_ANY..=KEY_IN_SET => 1 << (KEY_BITS + kind - KEY_ANY),
+        _ => 0,
+    }
 }
 
 pub(crate) const KEY_ANY: u32 = 1;
@@ -278,7 +281,7 @@ pub(crate) struct RowRec {
     pub(crate) principal_key: u32,
     /// Its cells, sorted by resource key.
     pub(crate) cells: Span,
-    /// Kinds of resource keys that its cells have, a bit each.
+    /// Kinds of resource keys that its cells have: bits as in `class_keys`.
     pub(crate) kinds: u32,
     /// A hash table from resource key to cell, a run of `cell_slots`; empty for a row whose keys are read through.
     pub(crate) slots: Span,
@@ -419,7 +422,7 @@ tables! {
     43 type_lists: u32,
     44 caller_attributes: CallerAttribute,
     45 reads: ReadRec,
-    /// For each action key: kinds of principal keys that its rows have, a bit each.
+    /// For each action key: kinds of principal keys that its rows have, bits as in `class_keys`.
     46 action_kinds: u32,
     47 groups: GroupRec,
     48 group_reads: u32,

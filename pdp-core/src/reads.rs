@@ -5,6 +5,7 @@
 //! once. A path that cannot be followed is remembered with the error it gives; whoever asks gets it again, at the place
 //! where it asks, as if it had looked itself. Nothing is remembered from one leg to the next.
 
+use crate::ids::NONE;
 use crate::outcome::ErrorKind;
 use crate::program::{ENTITY_STORED, TAG_ENTITY, TAG_NONE, TAG_RECORD, Tables, Val};
 use crate::scratch::Scratch;
@@ -23,6 +24,8 @@ pub(crate) const READS_MAX: usize = 1_024;
 pub(crate) struct Reads {
     /// The leg at hand. A cell that bears another number holds nothing.
     leg: u32,
+    /// The bundle that the cells know shapes of; see [`crate::handy::Handy::serial`].
+    bundle: u64,
     cells: Vec<Cell>,
 }
 
@@ -30,19 +33,24 @@ pub(crate) struct Reads {
 #[derive(Clone, Copy, Debug)]
 struct Cell {
     leg: u32,
-    /// Where its attribute stood among the attributes the last time: a place to look first, nothing more.
+    /// The last shape of the bundle that the attribute was looked for in, and where it stands there.
+    shape: u32,
     place: u32,
     /// The value, or [`failure`].
     val: Val,
 }
 
-const EMPTY: Cell = Cell { leg: 0, place: 0, val: Val::NONE };
+const EMPTY: Cell = Cell { leg: 0, shape: NONE, place: 0, val: Val::NONE };
 
 // === impl Reads ===
 
 impl Reads {
     /// Forgets everything and sets the variables.
     pub(crate) fn begin(&mut self, t: &Tables, variables: [Val; VARIABLES as usize]) {
+        if self.bundle != t.handy.serial {
+            self.bundle = t.handy.serial;
+            self.cells.clear();
+        }
         let needed = t.reads.len().max(usize::from(VARIABLES));
         if self.cells.len() < needed {
             self.cells.resize(needed, EMPTY);
@@ -61,7 +69,7 @@ impl Reads {
 
     fn set(&mut self, variables: [Val; VARIABLES as usize]) {
         for (cell, val) in self.cells.iter_mut().zip(variables) {
-            *cell = Cell { leg: self.leg, place: 0, val };
+            *cell = Cell { leg: self.leg, val, ..EMPTY };
         }
     }
 
@@ -96,18 +104,17 @@ fn look(t: &Tables, s: &mut Scratch, ix: u16) -> Val {
         Ok(of) if of < ix => held(t, s, of),
         _ => failure(ErrorKind::Type),
     };
-    let mut place = s.reads.cells.get(usize::from(ix)).map_or(0, |cell| cell.place);
-    let val = below(t, s, of, read.attribute, &mut place);
+    let val = below(t, s, ix, of, read.attribute);
     let leg = s.reads.leg;
     if let Some(cell) = s.reads.cells.get_mut(usize::from(ix)) {
-        *cell = Cell { leg, place, val };
+        (cell.leg, cell.val) = (leg, val);
     }
     val
 }
 
-/// The attribute of what a read holds. `place` is where it may stand.
+/// The attribute of what a read holds.
 #[inline]
-fn below(t: &Tables, s: &Scratch, of: Val, key: u32, place: &mut u32) -> Val {
+fn below(t: &Tables, s: &mut Scratch, ix: u16, of: Val, key: u32) -> Val {
     // The common cases: an entity that is stored and came with nothing; a record.
     let (shape, start) = match of.tag {
         TAG_ENTITY => match t.entities.get(of.low() as usize) {
@@ -120,15 +127,18 @@ fn below(t: &Tables, s: &Scratch, of: Val, key: u32, place: &mut u32) -> Val {
         TAG_NONE => return of,
         _ => return general(t, s, of, key),
     };
-    // Of a shape of the bundle.
-    let Some(keys) = t.shapes.get(shape as usize) else { return general(t, s, of, key) };
-    let keys = keys.of(&t.shape_keys);
-    if keys.get(*place as usize) != Some(&key) {
-        let found = values::position(keys, key).and_then(|found| u32::try_from(found).ok());
-        let Some(found) = found else { return general(t, s, of, key) };
-        *place = found;
+    let Some(cell) = s.reads.cells.get_mut(usize::from(ix)) else { return general(t, s, of, key) };
+    if cell.shape != shape || cell.shape == NONE {
+        let keys = t.shapes.get(shape as usize).map(|keys| keys.of(&t.shape_keys));
+        let found = keys.and_then(|keys| values::position(keys, key));
+        // Not there, or not a shape of the bundle.
+        let Some(found) = found.and_then(|found| u32::try_from(found).ok()) else {
+            return general(t, s, of, key);
+        };
+        (cell.shape, cell.place) = (shape, found);
     }
-    s.values(t).at(start, *place as usize).unwrap_or(failure(ErrorKind::Type))
+    let place = cell.place as usize;
+    s.values(t).at(start, place).unwrap_or(failure(ErrorKind::Type))
 }
 
 #[inline(never)]

@@ -311,16 +311,15 @@ impl Scratch {
         Ok(Val::record(shape, start))
     }
 
-    /// Makes a record of the values of a shape of the bundle, in the order of its keys.
+    /// Makes a record of the values from `from` on, which are those of a shape of the bundle.
     #[inline]
-    pub(crate) fn record_of_shape(
+    pub(crate) fn record_at(
         &mut self,
         t: &Tables,
         shape: u32,
-        vals: &[Val],
+        from: usize,
     ) -> Result<Val, TooLarge> {
-        let start = position(self.vals.len() + t.vals.len())?;
-        self.vals.extend_from_slice(vals);
+        let start = position(from + t.vals.len())?;
         self.within_values_max()?;
         Ok(Val::record(shape, start))
     }

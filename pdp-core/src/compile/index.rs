@@ -13,7 +13,7 @@ use crate::hash;
 use crate::ids::{NONE, TooMany, next_id};
 use crate::program::{
     CellRec, ClassPairRec, InKey, KEY_ANY, KEY_BITS, KEY_EQ, KEY_IN, KEY_IN_SET, KEY_IS, KEY_IS_IN,
-    KeyRec, KeySlot, RowRec, Span, Tables, class_key, key_number,
+    KeyRec, KeySlot, RowRec, Span, Tables, class_key, key_number, kind_bit,
 };
 use crate::source::tree::Constraint;
 
@@ -263,7 +263,7 @@ fn postings(builder: &mut Builder, written: &Written) -> Result<(), TooMany> {
             t.cell_keys.push(resource_key);
         }
         if faults::KIND_NOT_MARKED.is_on() {
-            kinds &= !(1 << KEY_EQ);
+            kinds &= !kind_bit(KEY_EQ);
         }
         let cells = Span { start: first_cell, len: next_id(t.cells.len())? - first_cell };
         let slots = cell_slots(t, cells)?;
@@ -322,7 +322,7 @@ fn columns(t: &mut Tables) -> Result<(), TooMany> {
 
 /// The bit of a key's kind in a mask of kinds.
 fn mask(keys: &[KeyRec], key: u32) -> u32 {
-    keys.get(key as usize).map_or(0, |record| 1 << record.kind)
+    keys.get(key as usize).map_or(0, |record| kind_bit(record.kind))
 }
 
 /// Works out the rows of all pairs of classes, unless that would be too much.
