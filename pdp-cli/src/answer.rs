@@ -214,7 +214,11 @@ fn respond(
     let bundle = decider.bundle().map(AsRef::as_ref);
     let request = read_request_as_cedar(&text, bundle, &arena, &REQUEST_LIMITS)
         .map_err(|error| error.to_string())?;
-    let options = DecideOptions { validate_request: asked.validate_request, all_policies };
+    let options = DecideOptions {
+        validate_request: asked.validate_request,
+        all_policies,
+        effect_only: false,
+    };
     response(&decider.decide_with(scratch, &request, &options))
 }
 

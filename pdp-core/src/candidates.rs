@@ -36,26 +36,41 @@ pub(crate) enum Dimension {
     Resource,
 }
 
+/// What the index knows of principal and action, whatever the resource.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sides<'t> {
+    principal: Class,
+    action: Class,
+    /// The rows they hit together, ascending, if they were worked out beforehand.
+    rows: Option<&'t [u32]>,
+}
+
+/// Looks principal and action up. What is found holds until the keys in the scratch are forgotten.
+#[inline]
+pub(crate) fn sides<'t>(t: &'t Tables, s: &mut Scratch, asked: [u32; 3]) -> Sides<'t> {
+    s.keys.clear();
+    let [principal, action, _] = swapped(asked);
+    let principal = class(t, s, Dimension::Principal, principal);
+    let action = class(t, s, Dimension::Action, action);
+    Sides { principal, action, rows: known_rows(t, action, principal) }
+}
+
 /// Fills `scratch.candidates` with the policies whose scope the triple matches, each once. An error: no steps left.
 pub(crate) fn collect(
     t: &Tables,
     s: &mut Scratch,
-    [principal, action, resource]: [u32; 3],
+    sides: &Sides<'_>,
+    asked: [u32; 3],
     fuel: &mut u64,
 ) -> Result<(), ErrorKind> {
     s.candidates.clear();
-    s.keys.clear();
-    let (principal, resource) = match faults::SWAP_PRINCIPAL_RESOURCE.is_on() {
-        true => (resource, principal),
-        false => (principal, resource),
-    };
-    let principal = class(t, s, Dimension::Principal, principal);
-    let action = class(t, s, Dimension::Action, action);
+    let [_, _, resource] = swapped(asked);
+    let own = s.keys.len();
     let resource = class(t, s, Dimension::Resource, resource);
     // Taken out, so that evaluating what groups read may use the scratch.
-    let computed = std::mem::take(&mut s.keys);
+    let mut computed = std::mem::take(&mut s.keys);
     let resource_keys = resource.keys(t, &computed);
-    let collected = match known_rows(t, action, principal) {
+    let collected = match sides.rows {
         Some(rows) if columns_are_shorter(t, resource_keys, rows.len()) => {
             columns(t, s, resource_keys, rows, fuel)
         }
@@ -64,13 +79,23 @@ pub(crate) fn collect(
             .filter_map(|row| t.rows.get(*row as usize))
             .try_for_each(|row| cells(t, s, row, resource_keys, fuel)),
         None => {
-            let principal_keys = principal.keys(t, &computed);
-            let action_keys = action.keys(t, &computed);
+            let principal_keys = sides.principal.keys(t, &computed);
+            let action_keys = sides.action.keys(t, &computed);
             rows(t, s, principal_keys, action_keys, resource_keys, fuel)
         }
     };
+    // Those of principal and action stay for the next resource.
+    computed.truncate(own);
     s.keys = computed;
     collected
+}
+
+#[inline]
+fn swapped([principal, action, resource]: [u32; 3]) -> [u32; 3] {
+    match faults::SWAP_PRINCIPAL_RESOURCE.is_on() {
+        true => [resource, action, principal],
+        false => [principal, action, resource],
+    }
 }
 
 /// The rows that two classes hit, ascending, if both are the bundle's and it has worked them out beforehand.

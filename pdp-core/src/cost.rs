@@ -117,7 +117,10 @@ impl Decider {
             let asked = [principal, action, resource];
             match options.all_policies {
                 // With all the steps there are: also what a decision would not come to is shown.
-                false => _ = candidates::collect(t, scratch, asked, &mut { u64::MAX }),
+                false => {
+                    let sides = candidates::sides(t, scratch, asked);
+                    let _ = candidates::collect(t, scratch, &sides, asked, &mut { u64::MAX });
+                }
                 true => candidates::collect_all(t, scratch, asked),
             }
             let found = std::mem::take(&mut scratch.candidates);

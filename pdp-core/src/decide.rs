@@ -16,10 +16,10 @@ use crate::faults;
 use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
 use crate::prepare::{self, Prepared, Refusal};
 use crate::program::{
-    META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, Span, Tables, Val,
+    META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, PostingRec, Span, Tables, Val,
 };
 use crate::request::Request;
-use crate::scratch::{LegSpan, Scratch};
+use crate::scratch::Scratch;
 use crate::validate;
 
 /// Answers requests from one bundle; without one it denies, with reason `no_bundle`.
@@ -35,17 +35,22 @@ pub struct DecideOptions {
     pub validate_request: bool,
     /// Evaluate the scope of every policy instead of asking the index. For proof and comparison; slow.
     pub all_policies: bool,
+    /// Stop as soon as effect and reason are known. Then one determining policy is named of those there may be, errors
+    /// only as far as they were met, and a request that would run out of steps later does not.
+    pub effect_only: bool,
 }
 
 impl DecideOptions {
     /// What every service wants: requests validated, index used.
-    pub const STANDARD: Self = Self { validate_request: true, all_policies: false };
+    pub const STANDARD: Self =
+        Self { validate_request: true, all_policies: false, effect_only: false };
 }
 
 /// How one leg came out.
-struct LegOutcome {
-    effect: Effect,
-    reason: Reason,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LegOutcome {
+    pub(crate) effect: Effect,
+    pub(crate) reason: Reason,
 }
 
 // === impl Decider ===
@@ -115,7 +120,7 @@ pub(crate) fn take_in(
     Ok(prepared)
 }
 
-fn validates(meta: &MetaRec, options: &DecideOptions) -> bool {
+pub(crate) fn validates(meta: &MetaRec, options: &DecideOptions) -> bool {
     options.validate_request && meta.flags & META_SCHEMA != 0
 }
 
@@ -155,7 +160,7 @@ pub(crate) fn leg_principal(
     })
 }
 
-fn legs<'s>(
+pub(crate) fn legs<'s>(
     bundle: &'s Bundle,
     s: &'s mut Scratch,
     request: &Request<'_>,
@@ -164,40 +169,37 @@ fn legs<'s>(
 ) -> Answer<'s> {
     let (t, meta) = (bundle.tables(), bundle.meta());
     let mut fuel = meta.limits.eval_steps_max;
-    let mut failed = None;
-    for (at, role) in (0u16..).zip(leg_roles(meta, request)) {
+    let mut denied = false;
+    for role in leg_roles(meta, request) {
         let (policies, errors) = (s.policies.len(), s.errors.len());
         // The message is that of the first leg that failed.
-        let shown = failed.is_none();
-        if !shown {
+        if denied {
             std::mem::swap(&mut s.message, &mut s.later_message);
         }
         let outcome = match leg(t, meta, s, request, prepared, role, options, &mut fuel) {
             Ok(outcome) => outcome,
             Err(refusal) => LegOutcome { effect: Effect::Deny, reason: reason_of(refusal) },
         };
-        if !shown {
+        if denied {
             std::mem::swap(&mut s.message, &mut s.later_message);
         }
-        if outcome.effect == Effect::Deny && failed.is_none() {
-            failed = Some((at, role, outcome.reason));
-        }
-        let span = LegSpan {
-            role,
-            effect: outcome.effect,
-            reason: outcome.reason,
-            policies: since(policies, s.policies.len()),
-            errors: since(errors, s.errors.len()),
-        };
-        s.legs.push(span);
+        denied |= outcome.effect == Effect::Deny;
+        s.leg_done(role, outcome, policies, errors);
     }
-    match failed {
+    answer_of_legs(s, bundle)
+}
+
+/// Allowed only if every leg is; else denied for the reason of the first that is not.
+pub(crate) fn answer_of_legs<'s>(s: &'s mut Scratch, bundle: &'s Bundle) -> Answer<'s> {
+    let failed = (0u16..).zip(&s.legs).find(|(_, leg)| leg.effect == Effect::Deny);
+    match failed.map(|(at, leg)| (at, *leg)) {
         None => answer(s, Some(bundle), Effect::Allow, Reason::Permitted, None),
-        Some((at, LegRole::Principal, reason)) => {
+        Some((at, leg)) => {
+            let reason = match leg.role {
+                LegRole::Principal => leg.reason,
+                LegRole::Actor(_) | LegRole::Subject => Reason::DelegatorNotPermitted,
+            };
             answer(s, Some(bundle), Effect::Deny, reason, Some(at))
-        }
-        Some((at, _, _)) => {
-            answer(s, Some(bundle), Effect::Deny, Reason::DelegatorNotPermitted, Some(at))
         }
     }
 }
@@ -221,49 +223,53 @@ fn leg(
     if role != LegRole::Principal && validates(meta, options) {
         validate::scope(t, s, principal, prepared.action, prepared.resource)?;
     }
-    let (action, resource) = (prepared.action, prepared.resource);
-    let [p, a, r] = [principal, action, resource].map(Val::entity);
+    let asked = [principal, prepared.action, prepared.resource];
+    let [p, a, r] = asked.map(Val::entity);
     s.reads.begin(t, [p, a, r, prepared.context]);
     let collected = match options.all_policies {
-        false => candidates::collect(t, s, [principal, action, resource], fuel),
+        false => {
+            let sides = candidates::sides(t, s, asked);
+            candidates::collect(t, s, &sides, asked, fuel)
+        }
         true => {
-            candidates::collect_all(t, s, [principal, action, resource]);
+            candidates::collect_all(t, s, asked);
             Ok(())
         }
     };
+    Ok(judge(t, meta, s, collected, options, fuel))
+}
+
+/// What the conditions of the candidates make of a leg.
+#[inline]
+pub(crate) fn judge(
+    t: &Tables,
+    meta: &MetaRec,
+    s: &mut Scratch,
+    collected: Result<(), ErrorKind>,
+    options: &DecideOptions,
+    fuel: &mut u64,
+) -> LegOutcome {
     let (permits_from, errors_from) = (s.policies.len(), s.errors.len());
     s.forbids.clear();
-    let mut forbid_failed = false;
     let candidates = std::mem::take(&mut s.candidates);
-    let mut out_of_steps = collected.is_err();
-    for candidate in candidates.iter().flat_map(|run| run.of(&t.postings)) {
-        let (ix, is_forbid) = (candidate.ix(), candidate.is_forbid());
-        let verdict = match eval::spend(fuel, 1) {
-            Ok(()) => eval::condition(t, s, candidate.ops.of(&t.ops), fuel),
-            Err(limit) => Verdict::Failed(limit),
-        };
-        match verdict {
-            Verdict::Satisfied if is_forbid => s.forbids.push(ix),
-            Verdict::Satisfied => s.policies.push(ix),
-            Verdict::Unsatisfied => {}
-            Verdict::Failed(ErrorKind::Limit) => {
-                s.errors.push((ix, ErrorKind::Limit));
-                out_of_steps = true;
+    let mut found = Found { out_of_steps: collected.is_err(), forbid_failed: false };
+    let fail_closed = meta.flags & META_SKIP_FORBID_ERRORS == 0;
+    if options.effect_only {
+        found.effect_only(t, s, &candidates, fail_closed, fuel);
+    } else {
+        for candidate in candidates.iter().flat_map(|run| run.of(&t.postings)) {
+            found.look_at(t, s, candidate, fuel);
+            if found.out_of_steps {
                 break;
-            }
-            Verdict::Failed(_) if faults::ERRORS_DROPPED.is_on() => {}
-            Verdict::Failed(kind) => {
-                s.errors.push((ix, kind));
-                forbid_failed |= is_forbid;
             }
         }
     }
     s.candidates = candidates;
+    let Found { out_of_steps, forbid_failed } = found;
     if let Some(errors) = s.errors.get_mut(errors_from..) {
         errors.sort_unstable_by_key(|(ix, _)| *ix);
     }
     let permitted = s.policies.len() > permits_from;
-    let fail_closed = meta.flags & META_SKIP_FORBID_ERRORS == 0;
     let forbidden = !s.forbids.is_empty() && (!permitted || !faults::FORBID_LOSES.is_on());
     let (effect, reason) = if out_of_steps {
         (Effect::Deny, Reason::Limit)
@@ -289,11 +295,72 @@ fn leg(
     if reason == Reason::Limit && s.message.is_empty() {
         s.message.push_str("the request took more steps than the bundle's eval_steps_max");
     }
-    Ok(LegOutcome { effect, reason })
+    LegOutcome { effect, reason }
+}
+
+/// What a leg's candidates have come to so far, beside the lists in the scratch.
+struct Found {
+    out_of_steps: bool,
+    forbid_failed: bool,
+}
+
+impl Found {
+    /// Evaluates one candidate.
+    #[inline(always)]
+    fn look_at(&mut self, t: &Tables, s: &mut Scratch, candidate: &PostingRec, fuel: &mut u64) {
+        let (ix, is_forbid) = (candidate.ix(), candidate.is_forbid());
+        let verdict = match eval::spend(fuel, 1) {
+            Ok(()) => eval::condition(t, s, candidate.ops.of(&t.ops), fuel),
+            Err(limit) => Verdict::Failed(limit),
+        };
+        match verdict {
+            Verdict::Satisfied if is_forbid => s.forbids.push(ix),
+            Verdict::Satisfied => s.policies.push(ix),
+            Verdict::Unsatisfied => {}
+            Verdict::Failed(ErrorKind::Limit) => {
+                s.errors.push((ix, ErrorKind::Limit));
+                self.out_of_steps = true;
+            }
+            Verdict::Failed(_) if faults::ERRORS_DROPPED.is_on() => {}
+            Verdict::Failed(kind) => {
+                s.errors.push((ix, kind));
+                self.forbid_failed |= is_forbid;
+            }
+        }
+    }
+
+    /// Evaluates no more than the effect and its reason need: forbids up to the first that is satisfied; if they leave
+    /// anything to permit, permits up to the first that is satisfied.
+    #[inline(never)]
+    fn effect_only(
+        &mut self,
+        t: &Tables,
+        s: &mut Scratch,
+        candidates: &[Span],
+        fail_closed: bool,
+        fuel: &mut u64,
+    ) {
+        let permits_from = s.policies.len();
+        for forbids in [true, false] {
+            for candidate in candidates.iter().flat_map(|run| run.of(&t.postings)) {
+                if candidate.is_forbid() != forbids {
+                    continue;
+                }
+                self.look_at(t, s, candidate, fuel);
+                let settled = !s.forbids.is_empty() || s.policies.len() > permits_from;
+                if settled || self.out_of_steps {
+                    return;
+                }
+            }
+            if self.forbid_failed && fail_closed {
+                return;
+            }
+        }
+    }
 }
 
 /// Puts the answer together: of all legs when allowed, of the failed leg when denied; errors of all legs.
-fn answer<'s>(
+pub(crate) fn answer<'s>(
     s: &'s mut Scratch,
     bundle: Option<&'s Bundle>,
     effect: Effect,
@@ -337,14 +404,9 @@ fn answer<'s>(
     }
 }
 
-fn reason_of(refusal: Refusal) -> Reason {
+pub(crate) fn reason_of(refusal: Refusal) -> Reason {
     match refusal {
         Refusal::Invalid => Reason::InvalidRequest,
         Refusal::Limit => Reason::Limit,
     }
-}
-
-fn since(from: usize, to: usize) -> Span {
-    let start = u32::try_from(from).unwrap_or(u32::MAX);
-    Span { start, len: u32::try_from(to).unwrap_or(u32::MAX).saturating_sub(start) }
 }

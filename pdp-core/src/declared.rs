@@ -77,9 +77,10 @@ fn read(
     if present.count_ones() as usize == fields.len() && declared.shape != NONE {
         return s.record_at(t, declared.shape, from).ok();
     }
+    // Some are not there: the others are put together anew. Values inside them stand behind and stay where they are.
     let mut vals = [Val::NONE; FIELDS_MAX];
-    for (val, held) in vals.iter_mut().zip(s.vals.drain(from..from + fields.len())) {
-        *val = held;
+    for (val, held) in vals.iter_mut().zip(s.vals.get(from..from + fields.len())?) {
+        *val = *held;
     }
     let present = fields.iter().zip(vals).filter(|(_, val)| val.tag != TAG_NONE);
     s.record_of(t, present.map(|(field, val)| (field.name, val))).ok()

@@ -57,6 +57,7 @@ faults! {
     32 PAIR_WITHOUT_LAST_ROW "a pair of classes lacks its last row",
     33 CONTEXT_FITS_UNSEEN "a context that is read along the schema is taken to fit it",
     34 COLUMN_WITHOUT_LAST "a column lacks its last cell",
+    35 FILTER_KEEPS_READS "a filter keeps what paths of the resource hold from one resource to the next",
 }
 
 /// One fault's switch.

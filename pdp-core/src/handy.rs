@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::ids::NONE;
+use crate::reads;
 use crate::program::{FieldRec, MetaRec, Span, TYPE_RECORD, Tables};
 
 /// Contexts with more fields are read the general way.
@@ -20,6 +21,8 @@ static LOADED: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct Handy {
     /// Another number for each bundle that this process loads, for callers' memory that remembers things of one bundle.
     pub(crate) serial: u64,
+    /// The reads that stand on the resource.
+    pub(crate) resource_reads: Vec<u16>,
     /// For each entity type.
     pub(crate) types: Vec<HandyType>,
     /// For each field: its name, a run of `symbol_text`.
@@ -62,6 +65,7 @@ impl Handy {
         });
         Self {
             serial: LOADED.fetch_add(1, Ordering::Relaxed),
+            resource_reads: reads::of_resource(t),
             types: types.collect(),
             field_names: t.fields.iter().map(|field| symbol(t, field.name)).collect(),
             contexts: t.actions.iter().map(|action| context(t, meta, action.context)).collect(),

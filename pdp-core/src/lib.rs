@@ -39,6 +39,7 @@ mod error;
 mod eval;
 mod ext;
 mod faults;
+mod filter;
 mod groups;
 mod guests;
 mod handy;

@@ -53,8 +53,8 @@ macro_rules! invalid {
 }
 pub(crate) use invalid;
 
-/// Takes the request in.
-pub(crate) fn request(
+/// Takes the request in, all but its resource, which stays [`NONE`]: what many resources share.
+pub(crate) fn all_but_resource(
     t: &Tables,
     meta: &MetaRec,
     s: &mut Scratch,
@@ -83,7 +83,7 @@ pub(crate) fn request(
     let prepared = Prepared {
         principal: s.entity(t, request.principal.entity_type, request.principal.id)?,
         action: s.entity(t, request.action.entity_type, request.action.id)?,
-        resource: s.entity(t, request.resource.entity_type, request.resource.id)?,
+        resource: NONE,
         subject: match request.on_behalf_of {
             Some(uid) => Some(s.entity(t, uid.entity_type, uid.id)?),
             None => None,
@@ -98,6 +98,19 @@ pub(crate) fn request(
     }
     let context = context(t, meta, s, request, prepared.action)?;
     Ok(Prepared { context, ..prepared })
+}
+
+/// Takes the request in.
+#[inline]
+pub(crate) fn request(
+    t: &Tables,
+    meta: &MetaRec,
+    s: &mut Scratch,
+    request: &Request<'_>,
+) -> Result<Prepared, Refusal> {
+    let prepared = all_but_resource(t, meta, s, request)?;
+    let resource = s.entity(t, request.resource.entity_type, request.resource.id)?;
+    Ok(Prepared { resource, ..prepared })
 }
 
 /// A record of the caller's context and what the PDP fills in.

@@ -13,6 +13,8 @@ use crate::{eval, faults, values};
 
 /// The variables are the first reads, in this order: principal, action, resource, context.
 pub(crate) const VARIABLES: u16 = 4;
+/// The variable that differs from item to item of a filter.
+const RESOURCE: u16 = 2;
 /// Attributes below a variable that a read may follow; longer paths are walked by instructions.
 pub(crate) const PATH_MAX: usize = 4;
 
@@ -67,6 +69,18 @@ impl Reads {
         self.set(variables);
     }
 
+    /// Goes on with another resource: what is read of it is forgotten, the rest stays.
+    pub(crate) fn next_resource(&mut self, t: &Tables, resource: Val) {
+        for ix in &t.handy.resource_reads {
+            if let Some(cell) = self.cells.get_mut(usize::from(*ix)) {
+                cell.leg = 0;
+            }
+        }
+        if let Some(cell) = self.cells.get_mut(usize::from(RESOURCE)) {
+            *cell = Cell { leg: self.leg, val: resource, ..EMPTY };
+        }
+    }
+
     fn set(&mut self, variables: [Val; VARIABLES as usize]) {
         for (cell, val) in self.cells.iter_mut().zip(variables) {
             *cell = Cell { leg: self.leg, val, ..EMPTY };
@@ -94,6 +108,22 @@ fn held(t: &Tables, s: &mut Scratch, ix: u16) -> Val {
         Some(cell) if cell.leg == s.reads.leg => cell.val,
         _ => look(t, s, ix),
     }
+}
+
+/// The reads that stand on the resource.
+pub(crate) fn of_resource(t: &Tables) -> Vec<u16> {
+    let mut standing = vec![false; t.reads.len()];
+    let mut found = Vec::new();
+    for (ix, read) in (0u16..).zip(&t.reads).skip(usize::from(VARIABLES)) {
+        let of = read.of as usize;
+        if of == usize::from(RESOURCE) || standing.get(of).copied().unwrap_or(false) {
+            if let Some(mark) = standing.get_mut(usize::from(ix)) {
+                *mark = true;
+            }
+            found.push(ix);
+        }
+    }
+    found
 }
 
 /// Follows a path that nobody has asked for yet. It stands on an earlier read, and `verify` bounds how many times.

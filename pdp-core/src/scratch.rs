@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
+use crate::decide::LegOutcome;
 use crate::guests::Guest;
 use crate::hash;
 use crate::ids::{NONE, PolicyIx};
@@ -150,6 +151,30 @@ impl Scratch {
         self.forbids.clear();
         self.legs.clear();
         self.message.clear();
+    }
+
+    /// Forgets the last answer, keeps the request: another resource is asked for.
+    pub(crate) fn next_question(&mut self) {
+        self.policies.clear();
+        self.errors.clear();
+        self.forbids.clear();
+        self.legs.clear();
+        self.message.clear();
+    }
+
+    /// Notes how a leg came out whose policies and errors begin at these places.
+    #[inline]
+    pub(crate) fn leg_done(
+        &mut self,
+        role: LegRole,
+        outcome: LegOutcome,
+        policies: usize,
+        errors: usize,
+    ) {
+        let LegOutcome { effect, reason } = outcome;
+        let (policies, errors) =
+            (since(policies, self.policies.len()), since(errors, self.errors.len()));
+        self.legs.push(LegSpan { role, effect, reason, policies, errors });
     }
 
     /// The id of a string: the bundle's, or one of this request.
@@ -380,6 +405,11 @@ pub(crate) fn bundle_len(len: usize) -> u32 {
 pub(crate) fn position(len: usize) -> Result<u32, TooLarge> {
     // Half of the range, so that a bundle's ids and a request's ids together never reach NONE.
     u32::try_from(len).ok().filter(|at| *at < NONE / 2).ok_or(TooLarge)
+}
+
+fn since(from: usize, to: usize) -> Span {
+    let start = u32::try_from(from).unwrap_or(u32::MAX);
+    Span { start, len: u32::try_from(to).unwrap_or(u32::MAX).saturating_sub(start) }
 }
 
 // === impl LegSpan ===

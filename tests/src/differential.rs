@@ -42,8 +42,14 @@ pub struct Difference {
     pub text: String,
 }
 
-/// Compares `cases` requests drawn from `seed`, on `threads` threads. `progress` is told the cases done so far.
-pub fn run(cases: u64, seed: u64, threads: usize, progress: &(impl Fn(u64) + Sync)) -> Report {
+/// Compares `cases` requests drawn from `seed` in these modes, on `threads` threads. `progress` is told the cases done so far.
+pub fn run(
+    cases: u64,
+    seed: u64,
+    threads: usize,
+    modes: &[Mode],
+    progress: &(impl Fn(u64) + Sync),
+) -> Report {
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let campaign = || {
         let (mut judge, mut generator) = (Judge::default(), Generator::new(seed));
@@ -54,7 +60,7 @@ pub fn run(cases: u64, seed: u64, threads: usize, progress: &(impl Fn(u64) + Syn
                 let world = generator.world(index);
                 let verdict = judge.judge(&world);
                 report.coverage.observe(&mut judge, &world, &verdict);
-                let differences = compare(&world, &verdict);
+                let differences = compare(&world, &verdict, modes);
                 report.mismatches += differences.len() as u64;
                 if !differences.is_empty() && report.findings.len() < FINDINGS_SHOWN {
                     report.findings.push(finding(&mut judge, seed, index, world.clone()));
@@ -87,15 +93,15 @@ pub fn run(cases: u64, seed: u64, threads: usize, progress: &(impl Fn(u64) + Syn
     whole
 }
 
-/// The differences between Cedar's verdict on a world and the engine's, the first of each request.
-pub fn compare(world: &World, verdict: &Verdict) -> Vec<Difference> {
+/// The differences between Cedar's verdict on a world and the engine's in these modes, the first of each request.
+pub fn compare(world: &World, verdict: &Verdict, modes: &[Mode]) -> Vec<Difference> {
     let (validates, outcomes) = match verdict {
         Verdict::Judged { validates, outcomes } => (*validates, outcomes),
         // Counted by the coverage; a generator that draws many of them fails the campaign.
         Verdict::WorldRefused(_) => return Vec::new(),
     };
     let whole = |text: String| vec![Difference { request: 0, mode: MODES[0], text }];
-    let mut engine = match compile(world) {
+    let mut engine = match compile(world, modes) {
         Ok(engine) => engine,
         Err(error) => return whole(format!("Cedar takes the world, the engine does not: {error}")),
     };
@@ -106,9 +112,10 @@ pub fn compare(world: &World, verdict: &Verdict) -> Vec<Difference> {
     for (at, (request, outcome)) in world.requests.iter().zip(outcomes).enumerate() {
         let text = asked(request).to_string();
         let by_schema = request.validate && world.schema.is_some();
-        let first = MODES.into_iter().find_map(|mode| {
+        let expected = expected(outcome);
+        let first = modes.iter().copied().find_map(|mode| {
             let came = engine.ask(mode, &text, by_schema, request.validate);
-            (!same(outcome, &came)).then(|| Difference {
+            (!came.agrees_with(&expected)).then(|| Difference {
                 request: at,
                 mode,
                 text: format!("Cedar: {outcome:?}\nengine: {came:?}"),
@@ -119,25 +126,27 @@ pub fn compare(world: &World, verdict: &Verdict) -> Vec<Difference> {
     found
 }
 
-fn same(outcome: &Outcome, came: &Came) -> bool {
-    match (outcome, came) {
-        (Outcome::Refused(_), Came::Refused(_)) => true,
-        (Outcome::Answer(answer), Came::Answer { allow, reasons, errors }) => {
-            answer.allow == *allow && answer.reasons == *reasons && answer.errors == *errors
-        }
-        _ => false,
+fn expected(outcome: &Outcome) -> Came {
+    match outcome {
+        Outcome::Refused(why) => Came::Refused(why.to_string()),
+        Outcome::Answer(answer) => Came::Answer {
+            allow: answer.allow,
+            reasons: answer.reasons.clone(),
+            errors: answer.errors.clone(),
+        },
     }
 }
 
-fn compile(world: &World) -> Result<Engine, String> {
+fn compile(world: &World, modes: &[Mode]) -> Result<Engine, String> {
     let (policies, entities) = (world.policy_text(), world.entities_json().to_string());
     let links = (!world.links.is_empty()).then(|| world.to_json()["links"].to_string());
-    Engine::new(&Loose {
+    let texts = Loose {
         policies: Notation::Cedar(&policies),
         schema: world.schema.as_deref().map(Notation::Cedar),
         entities: &entities,
         links: links.as_deref(),
-    })
+    };
+    Engine::new(&texts, modes)
 }
 
 fn asked(request: &Request) -> serde_json::Value {
@@ -154,10 +163,10 @@ fn asked(request: &Request) -> serde_json::Value {
 fn finding(judge: &mut Judge, seed: u64, index: u64, world: World) -> String {
     let small = shrink(world, |world| {
         let verdict = judge.judge(world);
-        !compare(world, &verdict).is_empty()
+        !compare(world, &verdict, &MODES).is_empty()
     });
     let verdict = judge.judge(&small);
-    let differences = compare(&small, &verdict);
+    let differences = compare(&small, &verdict, &MODES);
     let texts: Vec<String> = differences
         .iter()
         .map(|difference| {

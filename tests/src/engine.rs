@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pdp_core::json::{self, Arena};
 use pdp_core::{
-    Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason, RequestLimits,
+    Answer, Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason, RequestLimits,
     Scratch, Source,
 };
 
@@ -33,26 +33,78 @@ pub const VARIANTS: [(&str, CompileOptions); 6] = [
     ),
 ];
 
+/// How the engine is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As every service asks.
+    Decide,
+    /// The index is replaced by all policies.
+    AllPolicies,
+    /// As the second resource of a filter, behind one that is not asked about.
+    Filter,
+    /// No more than the effect is asked for.
+    EffectOnly,
+}
+
 /// A way of running the engine; the answers must not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode {
     /// Which of [`VARIANTS`].
     pub variant: usize,
-    /// The index is replaced by all policies.
-    pub all_policies: bool,
+    /// How it is asked.
+    pub way: Way,
 }
 
-/// Every mode.
-pub const MODES: [Mode; 8] = [
-    Mode { variant: 0, all_policies: false },
-    Mode { variant: 0, all_policies: true },
-    Mode { variant: 1, all_policies: false },
-    Mode { variant: 2, all_policies: false },
-    Mode { variant: 3, all_policies: false },
-    Mode { variant: 4, all_policies: false },
-    Mode { variant: 5, all_policies: false },
-    Mode { variant: 5, all_policies: true },
+/// Every mode. The first three are those of the bundle that services run.
+pub const MODES: [Mode; 10] = [
+    Mode { variant: 0, way: Way::Decide },
+    Mode { variant: 0, way: Way::Filter },
+    Mode { variant: 0, way: Way::EffectOnly },
+    Mode { variant: 0, way: Way::AllPolicies },
+    Mode { variant: 1, way: Way::Decide },
+    Mode { variant: 2, way: Way::Decide },
+    Mode { variant: 3, way: Way::Decide },
+    Mode { variant: 4, way: Way::Decide },
+    Mode { variant: 5, way: Way::Decide },
+    Mode { variant: 5, way: Way::AllPolicies },
 ];
+
+/// The modes of the bundle that services run, with its index.
+pub fn standard_modes() -> &'static [Mode] {
+    MODES.split_at(3).0
+}
+
+// === impl Came ===
+
+impl Came {
+    /// Whether this is what was expected, as far as it was asked for: where no more than the effect was, one policy is
+    /// reason enough, and errors are met only as far as it took.
+    pub fn agrees_with(&self, expected: &Came) -> bool {
+        match (self, expected) {
+            (Came::Refused(_), Came::Refused(_)) => true,
+            (Came::Effect { allow, reasons, errors }, Came::Answer { allow: a, reasons: r, errors: e }) => {
+                allow == a
+                    && r.is_superset(reasons)
+                    && r.is_empty() == reasons.is_empty()
+                    && e.is_superset(errors)
+            }
+            (came, expected) => came == expected,
+        }
+    }
+}
+
+// === impl Mode ===
+
+impl Mode {
+    /// What the engine is told.
+    pub fn options(self, validate_request: bool) -> DecideOptions {
+        DecideOptions {
+            validate_request,
+            all_policies: self.way == Way::AllPolicies,
+            effect_only: self.way == Way::EffectOnly,
+        }
+    }
+}
 
 /// What one request gave, in terms that engines share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +118,15 @@ pub enum Came {
         /// Policies that could not be evaluated.
         errors: BTreeSet<String>,
     },
+    /// Allow or deny, and of determining and failed policies no more than it took.
+    Effect {
+        /// Whether the request is allowed.
+        allow: bool,
+        /// Determining policies that were met.
+        reasons: BTreeSet<String>,
+        /// Policies that were met and could not be evaluated.
+        errors: BTreeSet<String>,
+    },
     /// The request does not fit the schema or cannot be read.
     Refused(String),
 }
@@ -73,8 +134,8 @@ pub enum Came {
 /// A compiled policy set.
 #[derive(Debug)]
 pub struct Engine {
-    /// One a variant.
-    deciders: Vec<Decider>,
+    /// One a variant that some mode asks.
+    deciders: Vec<Option<Decider>>,
     /// What the strict validator says.
     pub validates: bool,
     scratch: Scratch,
@@ -82,16 +143,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles texts in every variant, and loads all from their bytes.
-    pub fn new(texts: &Loose<'_>) -> Result<Self, String> {
+    /// Compiles texts in every variant that these modes ask, and loads all from their bytes.
+    pub fn new(texts: &Loose<'_>, modes: &[Mode]) -> Result<Self, String> {
         let source = Source::loose(texts).map_err(|report| report.to_string())?;
-        let load = |(_, options): &(&str, CompileOptions)| -> Result<Decider, String> {
+        let load = |options: &CompileOptions| -> Result<Decider, String> {
             let bytes = pdp_core::compile(&source, options).map_err(|report| report.to_string())?;
             let bundle = Bundle::load(&bytes, &LoadLimits::STANDARD).map_err(|e| e.to_string())?;
             Ok(Decider::new(Arc::new(bundle)))
         };
+        let deciders = VARIANTS.iter().enumerate().map(|(variant, (_, options))| {
+            let asked = modes.iter().any(|mode| mode.variant == variant);
+            asked.then(|| load(options)).transpose()
+        });
         Ok(Self {
-            deciders: VARIANTS.iter().map(load).collect::<Result<_, _>>()?,
+            deciders: deciders.collect::<Result<_, _>>()?,
             validates: source.validates(),
             scratch: Scratch::new(),
             arena: Arena::new(),
@@ -107,7 +172,7 @@ impl Engine {
         validate_request: bool,
     ) -> Came {
         self.arena.reset();
-        let Some(decider) = self.deciders.get(mode.variant) else {
+        let Some(Some(decider)) = self.deciders.get(mode.variant) else {
             return Came::Refused(format!("there is no {mode:?}"));
         };
         let bundle = decider.bundle().map(Arc::as_ref).filter(|_| by_schema);
@@ -116,15 +181,29 @@ impl Engine {
             Ok(request) => request,
             Err(error) => return Came::Refused(error.to_string()),
         };
-        let options = DecideOptions { validate_request, all_policies: mode.all_policies };
-        let answer = decider.decide_with(&mut self.scratch, &request, &options);
-        match answer.reason() {
-            Reason::InvalidRequest | Reason::Limit => Came::Refused(answer.message().to_owned()),
-            _ => Came::Answer {
-                allow: answer.is_allowed(),
-                reasons: answer.policies().map(str::to_owned).collect(),
-                errors: answer.errors().map(|(id, _)| id.to_owned()).collect(),
-            },
+        let options = mode.options(validate_request);
+        if mode.way != Way::Filter {
+            return came(mode, &decider.decide_with(&mut self.scratch, &request, &options));
         }
+        // What the first one leaves behind must not show in the second.
+        let resources = [request.principal, request.resource];
+        let mut last = Came::Refused("the filter did not answer".to_owned());
+        decider.filter(&mut self.scratch, &request, &resources, &options, |_, answer| {
+            last = came(mode, answer);
+        });
+        last
+    }
+}
+
+fn came(mode: Mode, answer: &Answer<'_>) -> Came {
+    if matches!(answer.reason(), Reason::InvalidRequest | Reason::Limit) {
+        return Came::Refused(answer.message().to_owned());
+    }
+    let allow = answer.is_allowed();
+    let reasons = answer.policies().map(str::to_owned).collect();
+    let errors = answer.errors().map(|(id, _)| id.to_owned()).collect();
+    match mode.way {
+        Way::EffectOnly => Came::Effect { allow, reasons, errors },
+        _ => Came::Answer { allow, reasons, errors },
     }
 }

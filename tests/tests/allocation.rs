@@ -39,8 +39,8 @@ fn check(bytes: &[u8], texts: &[String]) -> Vec<Reason> {
     let requests: Vec<Request<'_>> = texts.iter().map(read).collect();
     for options in [
         DecideOptions::STANDARD,
-        DecideOptions { validate_request: false, all_policies: false },
-        DecideOptions { validate_request: true, all_policies: true },
+        DecideOptions { validate_request: false, ..DecideOptions::STANDARD },
+        DecideOptions { all_policies: true, ..DecideOptions::STANDARD },
     ] {
         for _ in 0..WARM_UP_ROUNDS {
             for request in &requests {

@@ -329,7 +329,8 @@ fn interrogate(bundle: Bundle, questions: &[String]) {
             continue;
         };
         for (validate_request, all_policies) in [(true, false), (false, false), (false, true)] {
-            let options = DecideOptions { validate_request, all_policies };
+            let options =
+                DecideOptions { validate_request, all_policies, effect_only: all_policies };
             let answer = decider.decide_with(&mut scratch, &request, &options).to_owned();
             assert_eq!(
                 answer.effect == pdp_core::Effect::Allow,

@@ -1,6 +1,6 @@
-//! `differential [--cases N] [--seed S] [--world I]`: compares engine and Cedar on generated worlds.
+//! `differential [--cases N] [--seed S] [--modes all|standard] [--world I]`: compares engine and Cedar on generated worlds.
 
-use pdp_tests::engine::MODES;
+use pdp_tests::engine::{MODES, Mode, standard_modes};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -13,14 +13,19 @@ use pdp_tests::{Generator, Oracle};
 const CASES: u64 = 200_000;
 /// The least share of cases that must reach each feature.
 const SHARE_MIN: f64 = 0.001;
-const USAGE: &str = "usage: differential [--cases N] [--seed S] [--world I]";
+const USAGE: &str =
+    "usage: differential [--cases N] [--seed S] [--modes all|standard] [--world I]";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let (mut cases, mut seed, mut world) = (CASES, 1, None);
+    let (mut cases, mut seed, mut world, mut modes) = (CASES, 1, None, &MODES[..]);
     while let Some(flag) = args.next() {
-        let number = args.next().and_then(|text| text.replace('_', "").parse::<u64>().ok());
+        let value = args.next().unwrap_or_default();
+        let number = value.replace('_', "").parse::<u64>().ok();
         match (flag.as_str(), number) {
+            ("--modes", _) if value == "all" => modes = &MODES,
+            // The bundle that services run, and how they ask: many more cases in the same time.
+            ("--modes", _) if value == "standard" => modes = standard_modes(),
             ("--cases", Some(number)) => cases = number,
             ("--seed", Some(number)) => seed = number,
             ("--world", Some(number)) => world = Some(number),
@@ -32,11 +37,11 @@ fn main() -> ExitCode {
     }
     match world {
         Some(index) => replay(seed, index),
-        None => campaign(cases, seed),
+        None => campaign(cases, seed, modes),
     }
 }
 
-fn campaign(cases: u64, seed: u64) -> ExitCode {
+fn campaign(cases: u64, seed: u64, modes: &[Mode]) -> ExitCode {
     let (started, shown) = (Instant::now(), Mutex::new(Instant::now()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let progress = |done: u64| {
@@ -46,7 +51,7 @@ fn campaign(cases: u64, seed: u64) -> ExitCode {
             let _ = write!(std::io::stderr(), "\rdifferential: {done} of {cases} cases");
         }
     };
-    let report = differential::run(cases, seed, threads, &progress);
+    let report = differential::run(cases, seed, threads, modes, &progress);
     println!("{}", report.coverage);
     for finding in &report.findings {
         println!("MISMATCH {finding}\n");
@@ -59,7 +64,7 @@ fn campaign(cases: u64, seed: u64) -> ExitCode {
     println!(
         "differential: {} cases, each in {} modes, seed {seed}, {seconds:.0} s: {} mismatches, {} features too rare",
         report.coverage.cases(),
-        MODES.len(),
+        modes.len(),
         report.mismatches,
         rare.len()
     );
@@ -71,7 +76,7 @@ fn replay(seed: u64, index: u64) -> ExitCode {
     let world = Generator::new(seed).world(index);
     println!("{}", world.to_json());
     let verdict = Oracle::start().judge(&world);
-    let differences = compare(&world, &verdict);
+    let differences = compare(&world, &verdict, &MODES);
     for difference in &differences {
         println!("request {} in {:?}\n{}", difference.request, difference.mode, difference.text);
     }
