@@ -1,8 +1,12 @@
 //! Spins.
+use pdp_benches::{
+    ours::{self, Ours},
+    w1::W1,
+    workload::Workload,
+};
+use pdp_core::json::Arena;
 use std::hint::black_box;
 use std::time::Instant;
-use pdp_benches::{ours::{self, Ours}, w1::W1, workload::Workload};
-use pdp_core::json::Arena;
 fn main() {
     let mut args = std::env::args().skip(1);
     let family = args.next().unwrap();
@@ -26,7 +30,9 @@ fn main() {
     let mut best = f64::MAX;
     for _ in 0..rounds {
         let start = Instant::now();
-        for r in &requests { black_box(ours.decide(r, &ours::VALIDATED)); }
+        for r in &requests {
+            black_box(ours.decide(r, &ours::VALIDATED));
+        }
         best = best.min(start.elapsed().as_secs_f64() * 1e9 / requests.len() as f64);
     }
     println!("{family} {size}: best {best:.0} ns/decision over {} requests", requests.len());

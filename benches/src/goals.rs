@@ -118,6 +118,15 @@ pub fn judge(results: &Results) -> Vec<Goal> {
             vec![(row.two / row.one, format!("{:.1} million a second", row.two / 1e6))],
         ));
     }
+    for row in &results.rates {
+        let millions = (row.per_second / 1e6, row.what.clone());
+        goals.push(least_of(
+            "answers a second of a filter in the library",
+            5.0,
+            "million",
+            millions,
+        ));
+    }
     building(results, &mut goals);
     goals
 }
@@ -220,6 +229,11 @@ fn least(what: &str, goal: f64, found: Vec<Found>) -> Goal {
     let worst = found.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
     let said = |number: f64| format!("{} ×", short(number));
     of(what, format!("at least {}", said(goal)), worst, said, |number| number >= goal)
+}
+
+fn least_of(what: &str, goal: f64, unit: &str, found: Found) -> Goal {
+    let said = |number: f64| format!("{} {unit}", short(number));
+    of(what, format!("at least {}", said(goal)), Some(found), said, |number| number >= goal)
 }
 
 fn time(what: &str, goal: f64, found: Vec<Found>) -> Goal {

@@ -28,6 +28,7 @@ pub mod reference;
 
 // How it is measured, and what came out.
 pub mod counting;
+pub mod filter;
 pub mod goals;
 pub mod instructions;
 pub mod measure;

@@ -20,8 +20,9 @@ pub const VALIDATED: DecideOptions = DecideOptions::STANDARD;
 /// Our engine without request validation, which is what the reference's `is_authorized` does.
 pub const UNVALIDATED: DecideOptions =
     DecideOptions { validate_request: false, ..DecideOptions::STANDARD };
-/// What is timed as decision only: nobody reads who determined it.
-pub const DECISION_ONLY: DecideOptions = DecideOptions::STANDARD;
+/// Our engine when only the effect is asked for: it stops when that is known.
+pub const EFFECT_ONLY: DecideOptions =
+    DecideOptions { effect_only: true, ..DecideOptions::STANDARD };
 /// Our engine with the index switched off. Answers are compared in this way, too; it is not timed.
 pub const ALL_POLICIES: DecideOptions =
     DecideOptions { all_policies: true, ..DecideOptions::STANDARD };
@@ -99,6 +100,11 @@ impl Ours {
         self.decider.bundle()
     }
 
+    /// What decides.
+    pub fn decider(&self) -> &Decider {
+        &self.decider
+    }
+
     /// Reads a question.
     ///
     /// # Errors
@@ -132,10 +138,10 @@ impl Ours {
         ids + errors + usize::from(answer.is_allowed())
     }
 
-    /// Decides and reads nothing but the effect.
+    /// Decides the effect and reads nothing else.
     #[inline]
     pub fn decide_only(&mut self, request: &Request<'_>) -> usize {
-        let answer = self.decider.decide_with(&mut self.scratch, request, &DECISION_ONLY);
+        let answer = self.decider.decide_with(&mut self.scratch, request, &EFFECT_ONLY);
         usize::from(answer.is_allowed())
     }
 

@@ -22,6 +22,8 @@ pub struct Results {
     pub workloads: Vec<Facts>,
     /// Throughput of threads.
     pub threads: Vec<Threads>,
+    /// Answers a second of filters.
+    pub rates: Vec<Rate>,
     /// Memory of compiling, loading and parsing.
     pub memory: Vec<Memory>,
     /// Workloads that could not be measured, and why.
@@ -83,6 +85,15 @@ pub struct Threads {
     pub one: f64,
     /// Two threads together.
     pub two: f64,
+}
+
+/// Answers a second of one thread.
+#[derive(Clone, Debug)]
+pub struct Rate {
+    /// To what.
+    pub what: String,
+    /// How many.
+    pub per_second: f64,
 }
 
 /// Bytes of the heap.
@@ -164,6 +175,9 @@ impl Results {
             "workloads": self.workloads.iter().map(Facts::to_json).collect::<Vec<_>>(),
             "threads": self.threads.iter().map(|row| json!({
                 "what": row.what, "one_thread_per_second": row.one, "two_threads_per_second": row.two,
+            })).collect::<Vec<_>>(),
+            "rates": self.rates.iter().map(|row| json!({
+                "what": row.what, "per_second": row.per_second,
             })).collect::<Vec<_>>(),
             "memory": self.memory.iter().map(|row| json!({
                 "family": row.family, "size": row.size, "bundle_bytes": row.bundle,

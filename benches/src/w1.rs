@@ -21,7 +21,8 @@ const TOP_GROUPS: usize = 8;
 const MIDDLE_GROUPS: usize = 32;
 const LEAF_GROUPS: usize = 160;
 pub(crate) const SERVERS: usize = 100;
-const TOOLS: usize = 5_000;
+/// Tools.
+pub const TOOLS: usize = 5_000;
 pub(crate) const USERS: usize = 250;
 const DEPARTMENTS: usize = 4;
 /// The schema of the workload, in Cedar syntax.

@@ -9,11 +9,11 @@ use std::thread;
 
 use crate::cases::{self, Case};
 use crate::error::{LoadError, LoadErrorKind};
+use crate::handy::Handy;
 use crate::ids::PolicyIx;
 use crate::limits::{BundleLimits, LoadLimits};
 use crate::origin::{self, Origins};
 use crate::pack;
-use crate::handy::Handy;
 use crate::program::{META_SCHEMA, MetaRec, POLICY_FORBID, Span, Tables};
 use crate::read;
 use crate::verify;

@@ -63,9 +63,7 @@ impl Decider {
                     let reason = decide::reason_of(refusal);
                     decide::answer(scratch, Some(bundle), Effect::Deny, reason, None)
                 }
-                (Ok(prepared), None) => {
-                    decide::legs(bundle, scratch, request, &prepared, options)
-                }
+                (Ok(prepared), None) => decide::legs(bundle, scratch, request, &prepared, options),
                 (Ok(prepared), Some(shared)) => {
                     shared.leg(t, meta, scratch, &prepared, options);
                     decide::answer_of_legs(scratch, bundle)

@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::ids::NONE;
-use crate::reads;
 use crate::program::{FieldRec, MetaRec, Span, TYPE_RECORD, Tables};
+use crate::reads;
 
 /// Contexts with more fields are read the general way.
 pub(crate) const FIELDS_MAX: usize = 16;

@@ -127,12 +127,7 @@ fn find(slots: &[Slot], hash: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
 /// Goes on where another name has the same hash. Apart, so that what `is` needs is not kept ready for a loop.
 #[cold]
 #[inline(never)]
-fn find_on(
-    slots: &[Slot],
-    hash: u32,
-    mut at: usize,
-    is: impl Fn(u32) -> bool,
-) -> Option<u32> {
+fn find_on(slots: &[Slot], hash: u32, mut at: usize, is: impl Fn(u32) -> bool) -> Option<u32> {
     loop {
         let ix = next(slots, hash, &mut at)?;
         if is(ix) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use pdp_core::json::{self, Arena};
 use pdp_core::{
-    Answer, Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason, RequestLimits,
-    Scratch, Source,
+    Answer, Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason,
+    RequestLimits, Scratch, Source,
 };
 
 const EVERYTHING: CompileOptions =
@@ -82,7 +82,10 @@ impl Came {
     pub fn agrees_with(&self, expected: &Came) -> bool {
         match (self, expected) {
             (Came::Refused(_), Came::Refused(_)) => true,
-            (Came::Effect { allow, reasons, errors }, Came::Answer { allow: a, reasons: r, errors: e }) => {
+            (
+                Came::Effect { allow, reasons, errors },
+                Came::Answer { allow: a, reasons: r, errors: e },
+            ) => {
                 allow == a
                     && r.is_superset(reasons)
                     && r.is_empty() == reasons.is_empty()

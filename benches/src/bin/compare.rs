@@ -18,7 +18,7 @@ use pdp_benches::results::Results;
 use pdp_benches::run::{OURS, Plan, REFERENCE, measure, memory};
 use pdp_benches::w1::W1;
 use pdp_benches::workload::Workload;
-use pdp_benches::{apps, threads};
+use pdp_benches::{apps, filter, threads};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -132,6 +132,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         eprintln!("compare: {:>4} s  threads and memory, w1 {size}", begun.elapsed().as_secs());
         let workload = W1::new(size).workload();
         results.threads = threads::measure(&workload, plan.turns, plan.turn * 4)?;
+        results.rates = filter::measure(&W1::new(10_000).workload(), plan.turns, plan.turn * 4)?;
         results.memory.push(memory(&workload)?);
     }
     results.failures = failures;

@@ -310,8 +310,7 @@ fn columns(t: &mut Tables) -> Result<(), TooMany> {
     t.columns = vec![Span::EMPTY; t.resource_keys.len()];
     for column in cells.chunk_by(|(a, _), (b, _)| a == b) {
         let Some((key, _)) = column.first() else { continue };
-        let span =
-            Span { start: next_id(t.column_cells.len())?, len: next_id(column.len())? };
+        let span = Span { start: next_id(t.column_cells.len())?, len: next_id(column.len())? };
         t.column_cells.extend(column.iter().map(|(_, cell)| *cell));
         if let Some(slot) = t.columns.get_mut(*key as usize) {
             *slot = span;

@@ -13,8 +13,7 @@ use pdp_tests::{Generator, Oracle};
 const CASES: u64 = 200_000;
 /// The least share of cases that must reach each feature.
 const SHARE_MIN: f64 = 0.001;
-const USAGE: &str =
-    "usage: differential [--cases N] [--seed S] [--modes all|standard] [--world I]";
+const USAGE: &str = "usage: differential [--cases N] [--seed S] [--modes all|standard] [--world I]";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
