@@ -268,6 +268,10 @@ const POLICIES: &str = r#"
 @id("p6") permit(principal, action, resource in Folder::"f") when { principal has box.net && "a*b" like "a\*b*" && !resource.labels.isEmpty() };
 @id("p7") permit(principal, action == Action::"write", resource) when { principal has team && principal.team == Team::"red" && context.n == 1 };
 @id("p8") permit(principal, action == Action::"write", resource) when { principal has team && principal.team == Team::"blue" && (context.n == 2 || context.n == 3) };
+@id("p9") permit(principal, action, resource == Doc::"d") when { resource.labels.contains("new") };
+@id("p10") permit(principal, action, resource is Doc) when { resource.labels.contains("old") };
+@id("p11") permit(principal, action, resource is Doc in Folder::"f") when { resource.labels.contains("odd") };
+@id("p12") permit(principal, action, resource in Folder::"none");
 "#;
 
 const ENTITIES: &str = r#"[
@@ -276,6 +280,7 @@ const ENTITIES: &str = r#"[
 {"uid": {"type": "User", "id": "u"}, "parents": [{"type": "Group", "id": "some"}], "tags": {"t": ["x", "z"]},
  "attrs": {"level": 7, "team": {"type": "Team", "id": "red"}, "box": {"net": "::1", "at": "2026-01-01"}, "mfa": true}},
 {"uid": {"type": "Folder", "id": "f"}, "attrs": {}, "parents": []},
+{"uid": {"type": "Folder", "id": "none"}, "attrs": {}, "parents": []},
 {"uid": {"type": "Doc", "id": "d"}, "parents": [{"type": "Folder", "id": "f"}],
  "attrs": {"owner": {"type": "User", "id": "u"}, "labels": ["open", "new"], "price": "1.50"}}]"#;
 
