@@ -89,7 +89,7 @@ pub use explain::{Explanation, LegExplanation, NearMiss, PolicyNote};
 pub use ext::{Datetime, Decimal, Duration, ExtError, IpNet};
 pub use ids::PolicyIx;
 pub use limits::{BundleLimits, LoadLimits, RequestLimits};
-pub use live::Live;
+pub use live::{Live, Snapshot};
 pub use outcome::{
     Answer, BundleName, Effect, ErrorKind, Leg, LegRole, Obligation, OwnedAnswer, OwnedLeg, Permit,
     Reason,
