@@ -56,6 +56,8 @@ faults! {
     #[cfg(feature = "compile")]
     32 PAIR_WITHOUT_LAST_ROW "a pair of classes lacks its last row",
     33 CONTEXT_FITS_UNSEEN "a context that is read along the schema is taken to fit it",
+    34 OVERLAY_LEAVES_DESCENDANTS "what stands below an entity that was moved keeps its ancestors",
+    35 OVERLAY_KEEPS_KEYS "a stored entity that was moved still hits the keys of where it was",
 }
 
 /// One fault's switch.

@@ -395,6 +395,8 @@ tables! {
     52 class_pair_slots: Slot,
     /// Rows that pairs of classes hit.
     53 class_rows: u32,
+    /// A bit for each of `ancestors`: it was named as a parent, and not only found above one.
+    54 parent_marks: u32,
 }
 
 fn fill<T: FromBytes + IntoBytes>(table: &mut Vec<T>, bytes: &[u8]) -> bool {

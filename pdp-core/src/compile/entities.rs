@@ -22,12 +22,17 @@ pub(super) fn add(builder: &mut Builder, entities: &[EntityTree]) -> Result<(), 
         .collect::<Result<Vec<_>, _>>()?;
     let closed = close(builder, entities, &ids)?;
     for ((entity, id), ancestors) in entities.iter().zip(ids).zip(closed) {
+        let mut parents = Vec::with_capacity(entity.parents.len());
+        for parent in &entity.parents {
+            parents.push(builder.entity(parent)?);
+        }
+        parents.sort_unstable();
         for ancestor in &ancestors {
             if let Some(record) = builder.tables.entities.get_mut(*ancestor as usize) {
                 record.flags |= ENTITY_IS_ANCESTOR;
             }
         }
-        let ancestors = builder.ancestors(&ancestors)?;
+        let ancestors = builder.ancestors(&ancestors, &parents)?;
         let (shape, attrs) = fields(builder, &entity.values, &entity.attrs)?;
         let (tag_shape, tags) = fields(builder, &entity.values, &entity.tags)?;
         if let Some(record) = builder.tables.entities.get_mut(id as usize) {
