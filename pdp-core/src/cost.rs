@@ -126,6 +126,7 @@ impl Decider {
             }
             scratch.candidates = found;
         }
+        scratch.overlay = None;
         legs
     }
 }

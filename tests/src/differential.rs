@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use pdp_core::{Loose, Notation};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::engine::{Came, Engine, MODES, Mode};
+use crate::engine::{Came, Engine, LIVE_MODES, MODES, Mode};
+use crate::history::History;
 use crate::impossible::impossible;
 use crate::oracle::{Judge, Outcome, STACK_BYTES, Verdict};
 use crate::world::{Request, World};
@@ -99,6 +100,12 @@ pub fn compare(world: &World, verdict: &Verdict) -> Vec<Difference> {
         Ok(engine) => engine,
         Err(error) => return whole(format!("Cedar takes the world, the engine does not: {error}")),
     };
+    let history = History::of(world);
+    let before = Value::Array(history.before).to_string();
+    if let Err(error) = with_entities(world, &before, |texts| engine.live(texts, &history.changes))
+    {
+        return whole(format!("the entities of the world cannot come to be: {error}"));
+    }
     if world.schema.is_some() && engine.validates != validates {
         return whole(format!("validates: Cedar {validates}, the engine {}", engine.validates));
     }
@@ -106,7 +113,7 @@ pub fn compare(world: &World, verdict: &Verdict) -> Vec<Difference> {
     for (at, (request, outcome)) in world.requests.iter().zip(outcomes).enumerate() {
         let text = asked(request).to_string();
         let by_schema = request.validate && world.schema.is_some();
-        let first = MODES.into_iter().find_map(|mode| {
+        let first = MODES.into_iter().chain(LIVE_MODES).find_map(|mode| {
             let came = engine.ask(mode, &text, by_schema, request.validate);
             (!same(outcome, &came)).then(|| Difference {
                 request: at,
@@ -130,12 +137,17 @@ fn same(outcome: &Outcome, came: &Came) -> bool {
 }
 
 fn compile(world: &World) -> Result<Engine, String> {
-    let (policies, entities) = (world.policy_text(), world.entities_json().to_string());
+    with_entities(world, &world.entities_json().to_string(), Engine::new)
+}
+
+/// Hands the world's texts, with other entities, to `then`.
+fn with_entities<T>(world: &World, entities: &str, then: impl FnOnce(&Loose<'_>) -> T) -> T {
+    let policies = world.policy_text();
     let links = (!world.links.is_empty()).then(|| world.to_json()["links"].to_string());
-    Engine::new(&Loose {
+    then(&Loose {
         policies: Notation::Cedar(&policies),
         schema: world.schema.as_deref().map(Notation::Cedar),
-        entities: &entities,
+        entities,
         links: links.as_deref(),
     })
 }

@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::history::Change;
 use pdp_core::json::{self, Arena};
 use pdp_core::{
-    Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason, RequestLimits,
-    Scratch, Source,
+    Bundle, CompileOptions, DecideOptions, Decider, EntityChange, LoadLimits, Loose, OverlayLimits,
+    Reason, RequestLimits, Scratch, Source, Uid,
 };
 
 const EVERYTHING: CompileOptions =
@@ -26,13 +27,19 @@ pub const VARIANTS: [(&str, CompileOptions); 5] = [
 /// A way of running the engine; the answers must not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode {
-    /// Which of [`VARIANTS`].
+    /// Which of [`VARIANTS`]; past them: entities that changed.
     pub variant: usize,
     /// The index is replaced by all policies.
     pub all_policies: bool,
 }
 
-/// Every mode.
+/// The modes of an engine whose entities changed after it was compiled: see [`Engine::live`].
+pub const LIVE_MODES: [Mode; 2] = [
+    Mode { variant: VARIANTS.len(), all_policies: false },
+    Mode { variant: VARIANTS.len(), all_policies: true },
+];
+
+/// Every mode of an engine that stays as it was compiled.
 pub const MODES: [Mode; 7] = [
     Mode { variant: 0, all_policies: false },
     Mode { variant: 0, all_policies: true },
@@ -62,7 +69,7 @@ pub enum Came {
 /// A compiled policy set.
 #[derive(Debug)]
 pub struct Engine {
-    /// One a variant.
+    /// One a variant, and one whose entities changed.
     deciders: Vec<Decider>,
     /// What the strict validator says.
     pub validates: bool,
@@ -85,6 +92,21 @@ impl Engine {
             scratch: Scratch::new(),
             arena: Arena::new(),
         })
+    }
+
+    /// Adds the modes [`LIVE_MODES`]: compiled with the entities that `texts` say, which then change.
+    pub fn live(&mut self, texts: &Loose<'_>, changes: &[Change]) -> Result<(), String> {
+        let source = Source::loose(texts).map_err(|report| report.to_string())?;
+        let bytes = pdp_core::compile(&source, &EVERYTHING).map_err(|report| report.to_string())?;
+        let bundle = Bundle::load(&bytes, &LoadLimits::STANDARD).map_err(|e| e.to_string())?;
+        let mut decider = Decider::new(Arc::new(bundle));
+        // Some at once and some one by one: what was changed before must not show.
+        let (first, rest) = changes.split_at(changes.len() / 2);
+        for changes in std::iter::once(first).chain(rest.chunks(1)) {
+            decider = changed(&decider, changes)?;
+        }
+        self.deciders.push(decider);
+        Ok(())
     }
 
     /// Asks one request, given as JSON (see `pdp_core::json`). `by_schema`: the schema leads the reading.
@@ -116,4 +138,23 @@ impl Engine {
             },
         }
     }
+}
+
+fn changed(decider: &Decider, changes: &[Change]) -> Result<Decider, String> {
+    let arena = Arena::new();
+    let limits = RequestLimits { request_bytes_max: usize::MAX, json_depth_max: 128 };
+    let mut read = Vec::new();
+    for change in changes {
+        match change {
+            Change::Remove(ty, id) => read.push(EntityChange::Remove(Uid::new(ty, id))),
+            Change::Upsert(entity) => {
+                let text = format!("[{entity}]");
+                let bundle = decider.bundle().map(Arc::as_ref);
+                let entities = json::read_entities(&text, bundle, &arena, &limits)
+                    .map_err(|error| error.to_string())?;
+                read.extend(entities.iter().map(|entity| EntityChange::Upsert(*entity)));
+            }
+        }
+    }
+    decider.with_entities(&read, &OverlayLimits::STANDARD).map_err(|error| error.to_string())
 }

@@ -28,6 +28,9 @@ pub mod shrink;
 pub mod engine;
 
 #[expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null, not a panic")]
+pub mod history;
+
+#[expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null, not a panic")]
 pub mod differential;
 
 pub mod answer;

@@ -13,7 +13,7 @@ use crate::bundle::Bundle;
 use crate::ids::NONE;
 use crate::limits::OverlayLimits;
 use crate::program::{
-    ENTITY_STORED, META_SCHEMA, Span, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TAG_IP6, TAG_RECORD,
+    ENTITY_STORED, META_SCHEMA, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TAG_IP6, TAG_RECORD,
     TAG_SET, Tables, Val,
 };
 use crate::request::{InlineEntity, Uid, Value};

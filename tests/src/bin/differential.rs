@@ -1,6 +1,6 @@
 //! `differential [--cases N] [--seed S] [--world I]`: compares engine and Cedar on generated worlds.
 
-use pdp_tests::engine::MODES;
+use pdp_tests::engine::{LIVE_MODES, MODES};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -59,7 +59,7 @@ fn campaign(cases: u64, seed: u64) -> ExitCode {
     println!(
         "differential: {} cases, each in {} modes, seed {seed}, {seconds:.0} s: {} mismatches, {} features too rare",
         report.coverage.cases(),
-        MODES.len(),
+        MODES.len() + LIVE_MODES.len(),
         report.mismatches,
         rare.len()
     );
