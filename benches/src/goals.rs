@@ -118,6 +118,13 @@ pub fn judge(results: &Results) -> Vec<Goal> {
             vec![(row.two / row.one, format!("{:.1} million a second", row.two / 1e6))],
         ));
     }
+    let upserts = results.changes.iter().filter(|row| row.what.contains("after 10,000 changes"));
+    let upserts = upserts.filter(|row| row.entities == 1_000_000);
+    goals.push(time(
+        "one entity upsert into 1,000,000, after 10,000 others",
+        20e3,
+        upserts.map(|row| (row.p50, row.what.clone())).collect(),
+    ));
     building(results, &mut goals);
     goals
 }

@@ -5,6 +5,8 @@
 
 use serde_json::{Value, json};
 
+use crate::measure::quantile;
+
 /// Everything of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
@@ -22,6 +24,8 @@ pub struct Results {
     pub workloads: Vec<Facts>,
     /// Throughput of threads.
     pub threads: Vec<Threads>,
+    /// What changes of entities take.
+    pub changes: Vec<Change>,
     /// Memory of compiling, loading and parsing.
     pub memory: Vec<Memory>,
     /// Workloads that could not be measured, and why.
@@ -83,6 +87,19 @@ pub struct Threads {
     pub one: f64,
     /// Two threads together.
     pub two: f64,
+}
+
+/// Times of changing entities of a loaded bundle, and of what goes with it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What was done.
+    pub what: String,
+    /// Entities of the bundle.
+    pub entities: usize,
+    /// Half of all took less.
+    pub p50: f64,
+    /// 99 in 100.
+    pub p99: f64,
 }
 
 /// Bytes of the heap.
@@ -165,6 +182,10 @@ impl Results {
             "threads": self.threads.iter().map(|row| json!({
                 "what": row.what, "one_thread_per_second": row.one, "two_threads_per_second": row.two,
             })).collect::<Vec<_>>(),
+            "changes": self.changes.iter().map(|row| json!({
+                "what": row.what, "entities": row.entities,
+                "p50_ns": rounded(row.p50), "p99_ns": rounded(row.p99),
+            })).collect::<Vec<_>>(),
             "memory": self.memory.iter().map(|row| json!({
                 "family": row.family, "size": row.size, "bundle_bytes": row.bundle,
                 "loaded_bytes": row.loaded, "compile_peak_bytes": row.compile_peak,
@@ -173,6 +194,17 @@ impl Results {
             "failures": self.failures,
             "notes": self.notes,
         })
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    /// A row from the times that were taken.
+    pub fn new(what: &str, entities: usize, mut nanoseconds: Vec<f64>) -> Self {
+        nanoseconds.sort_unstable_by(f64::total_cmp);
+        let [p50, p99] = [0.5, 0.99].map(|share| quantile(&nanoseconds, share));
+        Self { what: what.to_owned(), entities, p50, p99 }
     }
 }
 
