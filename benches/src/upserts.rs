@@ -68,6 +68,11 @@ pub fn measure(entities: usize) -> Result<Vec<Change>, String> {
         changed_users = now;
     }
 
+    let begun = Instant::now();
+    changed(&seed, upsert("Group", group(1), &[], &[Uid::new("Group", group(0))]))?;
+    let spent = begun.elapsed().as_secs_f64() * 1e9;
+    rows.push(row("the first group of a bundle that gets a parent, all of it", vec![spent]));
+
     let mut times = Vec::with_capacity(MOVES);
     for at in 0..MOVES {
         let before = seed.overlay_size().entities;

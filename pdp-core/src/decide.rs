@@ -74,8 +74,8 @@ impl Decider {
     ///
     /// A change costs microseconds, however many were made before and however many entities the bundle holds. Giving
     /// other parents to an entity that others descend from takes work linear in its descendants, here and not when a
-    /// request is decided. The first change to a bundle takes one pass over its entities. With a schema, what is given
-    /// must fit it, and actions cannot change.
+    /// request is decided; the first time this happens to a bundle also one pass over its entities. With a schema, what
+    /// is given must fit it, and actions cannot change.
     ///
     /// # Errors
     ///

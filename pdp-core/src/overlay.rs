@@ -11,7 +11,7 @@
 mod change;
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::hash;
 use crate::ids::NONE;
@@ -48,8 +48,8 @@ pub struct OverlaySize {
 #[derive(Clone, Debug)]
 pub(crate) struct Overlay {
     secret: u64,
-    /// The bundle's hierarchy, downwards.
-    children: Arc<Children>,
+    /// The bundle's hierarchy, downwards, once somebody needs it.
+    children: Arc<OnceLock<Children>>,
     /// For each entity, how many of its children in the bundle the overlay says something of.
     taken_over: Trie<u32>,
     /// For each entity, the entities of the overlay that name it as a parent.
@@ -108,7 +108,7 @@ pub(crate) struct UsedUp;
 // === impl Overlay ===
 
 impl Overlay {
-    /// Nothing changed yet. One pass over the bundle's entities.
+    /// Nothing changed yet.
     fn new(t: &Tables) -> Result<Self, UsedUp> {
         let longest = [t.entities.len(), t.symbol_ends.len(), t.vals.len(), t.shapes.len()];
         if longest.into_iter().chain([t.ip6.len()]).any(|len| len > TABLE_MAX) {
@@ -116,7 +116,7 @@ impl Overlay {
         }
         Ok(Self {
             secret: RandomState::new().hash_one(0u8),
-            children: Arc::new(Children::of(t)),
+            children: Arc::default(),
             taken_over: Trie::default(),
             below: Trie::default(),
             stored: Trie::default(),
@@ -148,10 +148,25 @@ impl Overlay {
         if self.below.get(entity).is_some_and(|below| below.len() > 0) {
             return true;
         }
+        let counts = &t.child_counts;
+        let at = counts.binary_search_by_key(&entity, |count| count.entity).ok();
+        let count = at.and_then(|at| counts.get(at)).map_or(0, |count| count.count);
+        count > self.taken_over.get(entity).copied().unwrap_or(0)
+    }
+
+    /// Hands those that name an entity as a parent to `visit`. The first time that the bundle says so of any, it takes
+    /// one pass over the bundle's entities.
+    fn each_child(&self, t: &Tables, entity: u32, mut visit: impl FnMut(u32)) {
         let record = t.entities.get(entity as usize);
-        let taken_over = self.taken_over.get(entity).copied().unwrap_or(0);
-        record.is_some_and(|record| record.flags & ENTITY_IS_ANCESTOR != 0)
-            && self.children.of_entity(entity).len() > taken_over as usize
+        if record.is_some_and(|record| record.flags & ENTITY_IS_ANCESTOR != 0) {
+            let children = self.children.get_or_init(|| Children::of(t));
+            // Of what the overlay knows, it knows the parents, too.
+            let unchanged = children.of_entity(entity).iter().copied();
+            unchanged.filter(|child| self.stored.get(*child).is_none()).for_each(&mut visit);
+        }
+        if let Some(below) = self.below.get(entity) {
+            below.each(|child, ()| visit(child));
+        }
     }
 
     // === names ===

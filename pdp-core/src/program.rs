@@ -113,6 +113,14 @@ pub(crate) const ENTITY_STORED: u32 = 1;
 /// An ancestor of a stored entity. If it is not stored itself, no request may give it parents.
 pub(crate) const ENTITY_IS_ANCESTOR: u32 = 2;
 
+/// How many stored entities name an entity as a parent.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct ChildCount {
+    pub(crate) entity: u32,
+    pub(crate) count: u32,
+}
+
 /// A policy.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -397,6 +405,8 @@ tables! {
     53 class_rows: u32,
     /// A bit for each of `ancestors`: it was named as a parent, and not only found above one.
     54 parent_marks: u32,
+    /// Sorted by entity; only those that have children.
+    55 child_counts: ChildCount,
 }
 
 fn fill<T: FromBytes + IntoBytes>(table: &mut Vec<T>, bytes: &[u8]) -> bool {

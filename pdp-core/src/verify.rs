@@ -251,6 +251,9 @@ fn names(t: &Tables) -> Checked {
     }
     let ancestors = t.ancestors.iter().all(|entity| below(*entity, &t.entities));
     demand(ancestors, "ancestors", "an entity does not exist")?;
+    let counted = t.child_counts.is_sorted_by(|a, b| a.entity < b.entity)
+        && t.child_counts.iter().all(|count| below(count.entity, &t.entities));
+    demand(counted, "child_counts", "an entity does not exist or is out of order")?;
     let marked = t.parent_marks.len() == t.ancestors.len().div_ceil(32);
     demand(marked, "parent_marks", "it has not a bit for each ancestor")?;
     let mut keys_left = Budget::of(&t.shape_keys);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Children, Overlay, OverlaySize, Stored, UsedUp, parents};
+use super::{Overlay, OverlaySize, Stored, UsedUp, parents};
 use crate::bundle::Bundle;
 use crate::ids::NONE;
 use crate::limits::OverlayLimits;
@@ -208,7 +208,7 @@ impl Overlay {
             if closing.insert(entity, Closing::Open).is_none() {
                 order.push(entity);
                 if !faults::OVERLAY_LEAVES_DESCENDANTS.is_on() {
-                    self.each_child(entity, |child| open.push(child));
+                    self.each_child(t, entity, |child| open.push(child));
                 }
             }
         }
@@ -279,19 +279,6 @@ impl Overlay {
             (Some(stored), _) => stored.parents.clone(),
             (None, Some(record)) => parents(t, record.ancestors).collect(),
             (None, None) => Vec::new(),
-        }
-    }
-
-    /// Those that name an entity as a parent.
-    fn each_child(&self, entity: u32, mut visit: impl FnMut(u32)) {
-        let children: &Children = &self.children;
-        for child in children.of_entity(entity) {
-            if self.stored.get(*child).is_none() {
-                visit(*child);
-            }
-        }
-        if let Some(below) = self.below.get(entity) {
-            below.each(|child, ()| visit(child));
         }
     }
 
