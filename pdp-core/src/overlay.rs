@@ -274,8 +274,11 @@ impl Overlay {
     }
 
     fn push_run(&mut self, vals: &[Val]) -> Result<u32, UsedUp> {
+        if vals.is_empty() {
+            return Ok(BASE);
+        }
         let start = self.next_page;
-        let pages = u32::try_from(vals.len()).map_err(|_| UsedUp)?.div_ceil(PAGE_VALS).max(1);
+        let pages = u32::try_from(vals.len()).map_err(|_| UsedUp)?.div_ceil(PAGE_VALS);
         self.next_page =
             start.checked_add(pages).filter(|end| *end < (1 << 30) / PAGE_VALS).ok_or(UsedUp)?;
         let vals: Arc<[Val]> = vals.into();
@@ -289,7 +292,7 @@ impl Overlay {
     /// Lets go the pages of a run that nothing refers to any more.
     fn free_run(&mut self, start: u32, len: u32) {
         let Some(at) = start.checked_sub(BASE) else { return };
-        for page in 0..len.div_ceil(PAGE_VALS).max(1) {
+        for page in 0..len.div_ceil(PAGE_VALS) {
             self.pages.remove(at / PAGE_VALS + page);
         }
     }

@@ -1,13 +1,15 @@
 //! A map from `u32` that is cheap to copy and to change a little: copies share all that neither of them changed.
 //!
-//! A trie of the key's bits, five a level, lowest first, so that numbers given out one after the other spread evenly.
-//! Looking up and changing touch one node a level, at most seven. Not for maps that live in one place: those are
-//! faster flat.
+//! A trie of the key's bits, four a level, lowest first, so that numbers given out one after the other spread evenly.
+//! Looking up and changing touch one node a level, at most eight; changing copies those that a copy shares, and wider
+//! nodes would make that dearer. Not for maps that live in one place: those are faster flat.
 
 use std::sync::Arc;
 
 /// Bits of the key that a level looks at.
-const BITS: u32 = 5;
+const BITS: u32 = 4;
+/// Branches of a node.
+const BRANCHES: u32 = 1 << BITS;
 
 /// A map from `u32` to `T`. A clone costs one count.
 #[derive(Clone, Debug)]
@@ -18,7 +20,7 @@ pub(crate) struct Trie<T> {
 
 #[derive(Clone, Debug)]
 struct Node<T> {
-    /// Which of 32 branches there are; `slots` holds those, in order.
+    /// Which branches there are, a bit each; `slots` holds those, in order.
     branches: u32,
     slots: Vec<Slot<T>>,
 }
@@ -82,7 +84,7 @@ impl<T> Node<T> {
     /// Where the branch for the low bits of `rest` stands.
     #[inline]
     fn place(&self, rest: u32) -> Option<usize> {
-        let bit = 1 << (rest & 31);
+        let bit = 1 << (rest % BRANCHES);
         (self.branches & bit != 0).then(|| (self.branches & (bit - 1)).count_ones() as usize)
     }
 }
@@ -92,7 +94,7 @@ impl<T: Clone> Node<T> {
     fn insert(&mut self, depth: u32, key: u32, value: T) -> bool {
         let rest = key >> (depth * BITS);
         let Some(place) = self.place(rest) else {
-            let bit = 1 << (rest & 31);
+            let bit = 1 << (rest % BRANCHES);
             let place = (self.branches & (bit - 1)).count_ones() as usize;
             self.branches |= bit;
             self.slots.insert(place, Slot::Leaf(key, value));
@@ -122,7 +124,7 @@ impl<T: Clone> Node<T> {
         if let Some(Slot::Node(below)) = self.slots.get_mut(place) {
             return Arc::make_mut(below).remove(depth + 1, key);
         }
-        self.branches &= !(1 << (rest & 31));
+        self.branches &= !(1 << (rest % BRANCHES));
         self.slots.remove(place);
     }
 

@@ -149,7 +149,8 @@ impl Overlay {
                 self.below.insert(*parent, below);
             }
         }
-        for parent in &new.parents {
+        let known = old.as_ref().map_or(&[][..], |old| &old.parents);
+        for parent in new.parents.iter().filter(|parent| !known.contains(parent)) {
             let mut below = self.below.get(*parent).cloned().unwrap_or_default();
             below.insert(entity, ());
             self.below.insert(*parent, below);
