@@ -152,7 +152,7 @@ mod tests {
         for step in 0..20_000u32 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             // Keys that lie close, and keys that part at the last level only.
-            let key = (state >> 16) % 500 | (state & 1) << 31;
+            let key = ((state >> 16) % 500) | ((state & 1) << 31);
             if state & 6 == 0 {
                 trie.remove(key);
                 map.remove(&key);
