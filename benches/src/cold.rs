@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::workload::{EntityWriter, Random, Rewrite, SchemaText, Workload, question};
 
 const POLICIES: usize = 10_000;
-const GROUPS: usize = 1_000;
+pub(crate) const GROUPS: usize = 1_000;
 const FOLDERS: usize = 1_000;
 const QUESTIONS: usize = 50_000;
 /// Of how many questions the reference is asked.
@@ -33,9 +33,14 @@ struct Facts {
     above: [usize; 2],
 }
 
+/// How many of this many entities are users, and how many documents.
+pub(crate) fn each(entities: usize) -> usize {
+    (entities.saturating_sub(GROUPS + FOLDERS) / 2).max(1)
+}
+
 /// The workload with this many entities.
 pub fn workload(entities: usize) -> Workload {
-    let each = (entities.saturating_sub(GROUPS + FOLDERS) / 2).max(1);
+    let each = each(entities);
     let mut random = Random::new(0x60);
     let mut facts = |above: usize| Facts {
         department: random.below(20),

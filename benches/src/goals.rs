@@ -127,6 +127,13 @@ pub fn judge(results: &Results) -> Vec<Goal> {
             millions,
         ));
     }
+    let upserts = results.changes.iter().filter(|row| row.what.contains("after 10,000 changes"));
+    let upserts = upserts.filter(|row| row.entities == 1_000_000);
+    goals.push(time(
+        "one entity upsert into 1,000,000, after 10,000 others",
+        20e3,
+        upserts.map(|row| (row.p50, row.what.clone())).collect(),
+    ));
     building(results, &mut goals);
     goals
 }

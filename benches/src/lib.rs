@@ -37,3 +37,4 @@ pub mod record;
 pub mod results;
 pub mod run;
 pub mod threads;
+pub mod upserts;

@@ -86,7 +86,8 @@ impl Samples {
     }
 }
 
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+/// The time in a sorted list below which this share of all stays.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = (share.clamp(0.0, 1.0) * sorted.len() as f64) as usize;
     sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0)
 }

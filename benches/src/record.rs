@@ -154,4 +154,13 @@ fn building(results: &Results, text: &mut String) {
             row.two / row.one
         );
     }
+    if !results.changes.is_empty() {
+        text.push_str(
+            "\n## Changes of entities\n\n| what | entities | p50 | p99 |\n|---|---|---|---|\n",
+        );
+    }
+    for row in &results.changes {
+        let (p50, p99) = (in_words(row.p50), in_words(row.p99));
+        let _ = writeln!(text, "| {} | {} | {p50} | {p99} |", row.what, row.entities);
+    }
 }

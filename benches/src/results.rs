@@ -5,6 +5,8 @@
 
 use serde_json::{Value, json};
 
+use crate::measure::quantile;
+
 /// Everything of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
@@ -24,6 +26,8 @@ pub struct Results {
     pub threads: Vec<Threads>,
     /// Answers a second of filters.
     pub rates: Vec<Rate>,
+    /// What changes of entities take.
+    pub changes: Vec<Change>,
     /// Memory of compiling, loading and parsing.
     pub memory: Vec<Memory>,
     /// Workloads that could not be measured, and why.
@@ -94,6 +98,19 @@ pub struct Rate {
     pub what: String,
     /// How many.
     pub per_second: f64,
+}
+
+/// Times of changing entities of a loaded bundle, and of what goes with it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What was done.
+    pub what: String,
+    /// Entities of the bundle.
+    pub entities: usize,
+    /// Half of all took less.
+    pub p50: f64,
+    /// 99 in 100.
+    pub p99: f64,
 }
 
 /// Bytes of the heap.
@@ -179,6 +196,10 @@ impl Results {
             "rates": self.rates.iter().map(|row| json!({
                 "what": row.what, "per_second": row.per_second,
             })).collect::<Vec<_>>(),
+            "changes": self.changes.iter().map(|row| json!({
+                "what": row.what, "entities": row.entities,
+                "p50_ns": rounded(row.p50), "p99_ns": rounded(row.p99),
+            })).collect::<Vec<_>>(),
             "memory": self.memory.iter().map(|row| json!({
                 "family": row.family, "size": row.size, "bundle_bytes": row.bundle,
                 "loaded_bytes": row.loaded, "compile_peak_bytes": row.compile_peak,
@@ -187,6 +208,17 @@ impl Results {
             "failures": self.failures,
             "notes": self.notes,
         })
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    /// A row from the times that were taken.
+    pub fn new(what: &str, entities: usize, mut nanoseconds: Vec<f64>) -> Self {
+        nanoseconds.sort_unstable_by(f64::total_cmp);
+        let [p50, p99] = [0.5, 0.99].map(|share| quantile(&nanoseconds, share));
+        Self { what: what.to_owned(), entities, p50, p99 }
     }
 }
 

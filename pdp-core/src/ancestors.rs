@@ -90,11 +90,14 @@ fn gather(
                 let span = s.guest_of(t, inline).map_or(Span::EMPTY, |guest| guest.ancestors);
                 s.ancestors.extend_from_within(span.range());
             }
-            None => {
-                let stored = t.entity_rest.get(parent as usize);
-                let span = stored.map_or(Span::EMPTY, |rest| rest.ancestors);
-                s.ancestors.extend_from_slice(span.of(&t.ancestors));
-            }
+            None => match s.overlay.as_ref().and_then(|overlay| overlay.stored(parent)) {
+                Some(stored) => s.ancestors.extend_from_slice(&stored.ancestors),
+                None => {
+                    let stored = t.entity_rest.get(parent as usize);
+                    let span = stored.map_or(Span::EMPTY, |rest| rest.ancestors);
+                    s.ancestors.extend_from_slice(span.of(&t.ancestors));
+                }
+            },
         }
         *copied += (s.ancestors.len() - before) as u64;
         if *copied / IDS_A_STEP > meta.limits.eval_steps_max {

@@ -23,7 +23,8 @@ use crate::ids::NONE;
 use crate::lookup;
 use crate::outcome::ErrorKind;
 use crate::program::{
-    CellRec, InKey, KEY_ANY, KEY_IS_IN, RowRec, Span, Tables, class_key, key_number, kind_bit,
+    CellRec, InKey, KEY_ANY, KEY_EQ, KEY_IS, KEY_IS_IN, RowRec, Span, Tables, class_key,
+    key_number, kind_bit,
 };
 use crate::scratch::Scratch;
 use crate::{faults, groups, scope};
@@ -267,6 +268,9 @@ impl Class {
     }
 }
 
+/// Kinds of keys that an entity hits whatever stands above it.
+const OF_ITSELF: u32 = kind_bit(KEY_ANY) | kind_bit(KEY_IS) | kind_bit(KEY_EQ);
+
 /// The class of an entity in a dimension.
 #[inline]
 fn class(t: &Tables, s: &mut Scratch, dimension: Dimension, entity: u32) -> Class {
@@ -295,14 +299,14 @@ fn class(t: &Tables, s: &mut Scratch, dimension: Dimension, entity: u32) -> Clas
         },
     };
     let stored = classes.get(class as usize).copied().unwrap_or(Span::EMPTY);
-    if s.guests.is_empty() {
-        // Nothing came with the request.
+    if s.guests.is_empty() && s.overlay.is_none() {
+        // Nothing came with the request, and nothing changed since the bundle was built.
         return Class::Stored(class, stored);
     }
     with_arrived(t, s, dimension, entity, Class::Stored(class, stored))
 }
 
-/// Ancestors that the bundle has not already counted in come only with the request.
+/// Ancestors that the bundle has not already counted in come with the request or stand in the overlay.
 #[inline(never)]
 fn with_arrived(
     t: &Tables,
@@ -323,14 +327,26 @@ fn with_arrived(
                 s.guest_of(t, *guest).map(|guest| guest.ancestors)
             },
         );
-    let Some(ancestors) = arrived.filter(|_| !faults::CLASS_WITHOUT_ANCESTORS.is_on()) else {
+    let arrived = arrived.filter(|_| !faults::CLASS_WITHOUT_ANCESTORS.is_on());
+    let overlaid = s.overlay.as_ref().and_then(|overlay| overlay.stored(entity));
+    if arrived.is_none() && overlaid.is_none() {
         return stored;
-    };
+    }
     let entity_type = s.entity_type(t, entity);
     let start = s.keys.len();
-    s.keys.extend_from_slice(stored.keys(t, &[]));
-    let (ancestors, computed) = (ancestors.of(&s.ancestors), &mut s.keys);
-    for ancestor in ancestors {
+    let own = stored.keys(t, &[]).iter();
+    match overlaid.is_some() && !faults::OVERLAY_KEEPS_KEYS.is_on() {
+        // What stood above the entity when the bundle was built is no longer known to; what it hits by itself stays.
+        true => s.keys.extend(own.filter(|key| *key & OF_ITSELF != 0)),
+        false => s.keys.extend(own),
+    }
+    let arrived = arrived.map_or(Default::default(), |span: Span| span.of(&s.ancestors));
+    let (itself, above) = match overlaid {
+        Some(overlaid) => (Some(&entity), overlaid.ancestors.as_slice()),
+        None => (None, [].as_slice()),
+    };
+    let computed = &mut s.keys;
+    for ancestor in itself.into_iter().chain(above).chain(arrived) {
         let from = in_keys.partition_point(|in_key| in_key.entity < *ancestor);
         let hits = in_keys.get(from..).unwrap_or_default().iter();
         for InKey { key, .. } in hits.take_while(|in_key| in_key.entity == *ancestor) {

@@ -103,7 +103,7 @@ impl Decider {
     ) -> usize {
         let Some(bundle) = self.bundle().map(AsRef::as_ref) else { return 0 };
         let (t, meta) = (bundle.tables(), bundle.meta());
-        scratch.reset();
+        scratch.reset(self.overlay());
         let Ok(prepared) = decide::take_in(t, meta, scratch, request, options) else { return 0 };
         let (action, resource) = (prepared.action, prepared.resource);
         let mut legs = 0;
@@ -129,6 +129,7 @@ impl Decider {
             }
             scratch.candidates = found;
         }
+        scratch.overlay = None;
         legs
     }
 }
@@ -323,7 +324,7 @@ fn effect(instruction: &Op) -> (u32, u32) {
 
 /// Values inside a literal, at any depth. A literal nests no deeper than the source's limits let it.
 fn deep_size(t: &Tables, val: Val) -> u64 {
-    let values = Values { tables: t, vals: &[], shapes: &[], shape_keys: &[], ip6: &[] };
+    let values = Values::of_bundle(t);
     let items = match val.tag {
         TAG_SET => values.elements(val),
         TAG_RECORD => {

@@ -13,7 +13,9 @@ use crate::candidates;
 use crate::eval::{self, Verdict};
 use crate::explain::Explanation;
 use crate::faults;
+use crate::limits::OverlayLimits;
 use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
+use crate::overlay::{self, ChangeError, EntityChange, Overlay, OverlaySize};
 use crate::prepare::{self, Prepared, Refusal};
 use crate::program::{
     META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, PostingRec, Span, Tables, Val,
@@ -26,6 +28,7 @@ use crate::validate;
 #[derive(Clone, Debug)]
 pub struct Decider {
     bundle: Option<Arc<Bundle>>,
+    overlay: Option<Arc<Overlay>>,
 }
 
 /// How to decide. There is no default: each caller says what it wants.
@@ -58,17 +61,48 @@ pub(crate) struct LegOutcome {
 impl Decider {
     /// Decides from a bundle.
     pub fn new(bundle: Arc<Bundle>) -> Self {
-        Self { bundle: Some(bundle) }
+        Self { bundle: Some(bundle), overlay: None }
     }
 
     /// Denies everything, until there is a bundle.
     pub fn no_bundle() -> Self {
-        Self { bundle: None }
+        Self { bundle: None, overlay: None }
     }
 
     /// The bundle that decides.
     pub fn bundle(&self) -> Option<&Arc<Bundle>> {
         self.bundle.as_ref()
+    }
+
+    /// The decider that follows this one when some entities change, in this order; all of it or nothing. This one goes
+    /// on seeing what it saw, and both share the bundle and what did not change.
+    ///
+    /// A change costs microseconds, however many were made before and however many entities the bundle holds. Giving
+    /// other parents to an entity that others descend from takes work linear in its descendants, here and not when a
+    /// request is decided; the first time this happens to a bundle also one pass over its entities. With a schema, what
+    /// is given must fit it, and actions cannot change.
+    ///
+    /// # Errors
+    ///
+    /// When there is no bundle, when an entity does not fit the schema, is stated inconsistently or would be its own
+    /// ancestor, and when the changes since the bundle was built exceed a limit.
+    pub fn with_entities(
+        &self,
+        changes: &[EntityChange<'_>],
+        limits: &OverlayLimits,
+    ) -> Result<Self, ChangeError> {
+        let Some(bundle) = &self.bundle else { return Err(ChangeError::NoBundle) };
+        let overlay = overlay::apply(bundle, self.overlay.as_deref(), changes, limits)?;
+        Ok(Self { bundle: Some(Arc::clone(bundle)), overlay: Some(overlay) })
+    }
+
+    /// How much differs from the bundle's entities: when it grows, building the bundle anew pays.
+    pub fn overlay_size(&self) -> OverlaySize {
+        self.overlay.as_ref().map_or(OverlaySize::default(), |overlay| overlay.size())
+    }
+
+    pub(crate) fn overlay(&self) -> Option<&Arc<Overlay>> {
+        self.overlay.as_ref()
     }
 
     /// Answers one request. The scratch is the caller's; keep one per thread.
@@ -78,7 +112,7 @@ impl Decider {
         request: &Request<'_>,
         options: &DecideOptions,
     ) -> Answer<'s> {
-        scratch.reset();
+        scratch.reset(self.overlay());
         let Some(bundle) = self.bundle.as_deref() else {
             return answer(scratch, None, Effect::Deny, Reason::NoBundle, None);
         };
@@ -367,6 +401,8 @@ pub(crate) fn answer<'s>(
     reason: Reason,
     failed_leg: Option<u16>,
 ) -> Answer<'s> {
+    // Nothing is held between requests.
+    s.overlay = None;
     let (policies_len, errors_len) = (s.policies.len(), s.errors.len());
     let several = s.legs.len() > 1;
     if several {

@@ -311,6 +311,7 @@ fn field(t: &Tables, s: &Scratch, of: Val, key: u32) -> Result<Option<Val>, Erro
             if let Some(record) = t.entities.get(of.low() as usize)
                 && record.flags & ENTITY_STORED != 0
                 && s.overrides.is_empty()
+                && s.overlay.is_none()
             {
                 return Ok(stored_field(t, record.shape, record.attrs, key));
             }

@@ -108,7 +108,7 @@ pub(crate) fn explain(
     let answer = decider.decide_with(scratch, request, options).to_owned();
     let Some(bundle) = decider.bundle() else { return Explanation { answer, legs: Vec::new() } };
     let (t, meta) = (bundle.tables(), bundle.meta());
-    scratch.reset();
+    scratch.reset(decider.overlay());
     let Ok(prepared) = decide::take_in(t, meta, scratch, request, options) else {
         return Explanation { answer, legs: Vec::new() };
     };
@@ -123,6 +123,7 @@ pub(crate) fn explain(
         let view = LegView { bundle, ids };
         legs.push(view.explain(scratch, role, leg));
     }
+    scratch.overlay = None;
     Explanation { answer, legs }
 }
 

@@ -58,6 +58,8 @@ faults! {
     33 CONTEXT_FITS_UNSEEN "a context that is read along the schema is taken to fit it",
     34 COLUMN_WITHOUT_LAST "a column lacks its last cell",
     35 FILTER_KEEPS_READS "a filter keeps what paths of the resource hold from one resource to the next",
+    36 OVERLAY_LEAVES_DESCENDANTS "what stands below an entity that was moved keeps its ancestors",
+    37 OVERLAY_KEEPS_KEYS "a stored entity that was moved still hits the keys of where it was",
 }
 
 /// One fault's switch.

@@ -31,7 +31,7 @@ impl Decider {
     ) {
         let shared = self.bundle().map(AsRef::as_ref).and_then(|bundle| {
             let (t, meta) = (bundle.tables(), bundle.meta());
-            scratch.reset();
+            scratch.reset(self.overlay());
             let prepared = take_in(t, meta, scratch, request, options).ok()?;
             Some((bundle, prepared))
         });
@@ -48,7 +48,7 @@ impl Decider {
         let alone = request.on_behalf_of.is_none() && decide::leg_roles(meta, request).count() == 1;
         let mut leg = alone.then(|| Shared::begin(t, scratch, &prepared));
         for (at, resource) in resources.iter().enumerate() {
-            scratch.next_question();
+            scratch.next_question(self.overlay());
             scratch.text_left = text_left;
             let taken = scratch.entity(t, resource.entity_type, resource.id).map_err(Refusal::from);
             let taken = taken.and_then(|resource| {
@@ -71,6 +71,7 @@ impl Decider {
             };
             each(at, &answer);
         }
+        scratch.overlay = None;
     }
 }
 

@@ -6,7 +6,8 @@
 use crate::hash;
 use crate::ids::NONE;
 use crate::lookup;
-use crate::program::{ENTITY_STORED, Span, Tables};
+use crate::overlay::{BASE, Named};
+use crate::program::{ENTITY_IS_ANCESTOR, ENTITY_STORED, Span, Tables};
 use crate::scratch::{Scratch, TooLarge, bundle_len, position, push_text};
 
 /// An entity of the request that has no id in the bundle, or whose data came with the request.
@@ -79,6 +80,11 @@ impl Scratch {
 
     #[inline(never)]
     fn unknown_entity(&mut self, t: &Tables, entity_type: &str, id: &str) -> Result<u32, TooLarge> {
+        if let Some(overlay) = &self.overlay
+            && let Some(known) = overlay.entity(t, entity_type, id)
+        {
+            return Ok(known);
+        }
         let known_type = lookup::entity_type(t, entity_type.as_bytes());
         let type_symbol = match known_type.and_then(|ty| t.types.get(ty as usize)) {
             Some(known) => known.name,
@@ -89,12 +95,16 @@ impl Scratch {
 
     /// The guest for an inline entity; one of its own also where the bundle knows the name.
     pub(crate) fn arrival(&mut self, t: &Tables, entity: u32, id: &str) -> Result<u32, TooLarge> {
-        if entity as usize >= t.entities.len() {
-            return Ok(entity);
-        }
-        let Some(known) = t.entities.get(entity as usize) else { return Err(TooLarge) };
-        let type_symbol = t.types.get(known.entity_type as usize).map_or(NONE, |ty| ty.name);
-        let guest = self.guest(t, type_symbol, known.entity_type, id)?;
+        let named = self.overlay.as_ref().and_then(|overlay| overlay.named(entity));
+        let (type_symbol, entity_type) = match (t.entities.get(entity as usize), named) {
+            (Some(known), _) => {
+                let ty = t.types.get(known.entity_type as usize);
+                (ty.map_or(NONE, |ty| ty.name), known.entity_type)
+            }
+            (None, Some(named)) => (named.type_symbol, named.entity_type),
+            (None, None) => return Ok(entity),
+        };
+        let guest = self.guest(t, type_symbol, entity_type, id)?;
         if !self.arrivals.iter().any(|(at, _)| *at == entity) {
             self.arrivals.push((entity, guest));
         }
@@ -146,6 +156,55 @@ impl Scratch {
     /// What is known of an entity, if it exists for this request.
     #[inline]
     pub(crate) fn entity_data<'a>(&'a self, t: &'a Tables, entity: u32) -> Option<EntityData<'a>> {
+        if self.overlay.is_some() {
+            return self.overlaid_data(t, entity);
+        }
+        self.bundle_or_guest_data(t, entity)
+    }
+
+    /// What is known of an entity where some differ from the bundle.
+    #[inline(never)]
+    fn overlaid_data<'a>(&'a self, t: &'a Tables, entity: u32) -> Option<EntityData<'a>> {
+        match self.overlay.as_ref().and_then(|overlay| overlay.stored(entity)) {
+            Some(stored) if stored.present => Some(EntityData {
+                shape: stored.shape,
+                attrs: stored.attrs,
+                tag_shape: stored.tag_shape,
+                tags: stored.tags,
+                ancestors: &stored.ancestors,
+            }),
+            // It was removed, so it may have come with the request.
+            Some(_) => self.arrival_data(t, entity),
+            None if entity >= BASE => self.arrival_data(t, entity),
+            None => self.bundle_or_guest_data(t, entity),
+        }
+    }
+
+    fn arrival_data<'a>(&'a self, t: &Tables, entity: u32) -> Option<EntityData<'a>> {
+        let (_, guest) = self.arrivals.iter().find(|(at, _)| *at == entity)?;
+        self.guest_data(t, *guest)
+    }
+
+    /// Whether an entity is stored, so that a request may not bring it.
+    pub(crate) fn is_stored(&self, t: &Tables, entity: u32) -> bool {
+        match self.overlay.as_ref().and_then(|overlay| overlay.stored(entity)) {
+            Some(stored) => stored.present,
+            None => t.entities.get(entity as usize).is_some_and(|e| e.flags & ENTITY_STORED != 0),
+        }
+    }
+
+    /// Whether a stored entity stands below an entity, so that a request may not give it parents.
+    pub(crate) fn is_ancestor(&self, t: &Tables, entity: u32) -> bool {
+        match &self.overlay {
+            Some(overlay) => overlay.is_ancestor(t, entity),
+            None => {
+                t.entities.get(entity as usize).is_some_and(|e| e.flags & ENTITY_IS_ANCESTOR != 0)
+            }
+        }
+    }
+
+    #[inline]
+    fn bundle_or_guest_data<'a>(&'a self, t: &'a Tables, entity: u32) -> Option<EntityData<'a>> {
         if let Some(record) = t.entities.get(entity as usize) {
             if record.flags & ENTITY_STORED != 0 {
                 let rest = t.entity_rest.get(entity as usize)?;
@@ -160,8 +219,7 @@ impl Scratch {
             if self.arrivals.is_empty() {
                 return None;
             }
-            let (_, guest) = self.arrivals.iter().find(|(at, _)| *at == entity)?;
-            return self.guest_data(t, *guest);
+            return self.arrival_data(t, entity);
         }
         self.guest_data(t, entity)
     }
@@ -190,7 +248,10 @@ impl Scratch {
     pub(crate) fn entity_type(&self, t: &Tables, entity: u32) -> u32 {
         match t.entities.get(entity as usize) {
             Some(record) => record.entity_type,
-            None => self.guest_of(t, entity).map_or(NONE, |guest| guest.entity_type),
+            None => match self.named(entity) {
+                Some(named) => named.entity_type,
+                None => self.guest_of(t, entity).map_or(NONE, |guest| guest.entity_type),
+            },
         }
     }
 
@@ -201,9 +262,17 @@ impl Scratch {
                 let name = t.types.get(record.entity_type as usize).map_or(NONE, |ty| ty.name);
                 (lookup::symbol_text(t, name), record.id.of(&t.entity_text))
             }
-            None => self.guest_of(t, entity).map_or((&[], &[]), |guest| {
-                (self.symbol_text(t, guest.type_symbol), guest.id.of(&self.text))
-            }),
+            None => match self.named(entity) {
+                Some(named) => (self.symbol_text(t, named.type_symbol), named.id.as_bytes()),
+                None => self.guest_of(t, entity).map_or((&[], &[]), |guest| {
+                    (self.symbol_text(t, guest.type_symbol), guest.id.of(&self.text))
+                }),
+            },
         }
+    }
+
+    /// The name of an entity of the overlay that the bundle does not name.
+    fn named(&self, entity: u32) -> Option<&Named> {
+        self.overlay.as_ref().and_then(|overlay| overlay.named(entity))
     }
 }

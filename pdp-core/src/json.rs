@@ -18,7 +18,7 @@ use std::fmt;
 
 pub use bumpalo::Bump as Arena;
 
-pub use request::{read_request, read_request_as_cedar};
+pub use request::{read_entities, read_request, read_request_as_cedar};
 pub use uid::read_uid;
 
 /// Why a text is not what it should be: what, where and what to do.

@@ -51,12 +51,14 @@ mod live;
 mod lookup;
 mod op;
 mod outcome;
+mod overlay;
 mod prepare;
 mod program;
 mod reads;
 mod request;
 mod scope;
 mod scratch;
+mod trie;
 mod validate;
 mod values;
 
@@ -90,12 +92,13 @@ pub use error::LoadError;
 pub use explain::{Explanation, LegExplanation, NearMiss, PolicyNote};
 pub use ext::{Datetime, Decimal, Duration, ExtError, IpNet};
 pub use ids::PolicyIx;
-pub use limits::{BundleLimits, LoadLimits, RequestLimits};
-pub use live::Live;
+pub use limits::{BundleLimits, LoadLimits, OverlayLimits, RequestLimits};
+pub use live::{Live, Snapshot};
 pub use outcome::{
     Answer, BundleName, Effect, ErrorKind, Leg, LegRole, Obligation, OwnedAnswer, OwnedLeg, Permit,
     Reason,
 };
+pub use overlay::{ChangeError, EntityChange, OverlaySize};
 pub use request::{InlineEntity, Request, Uid, Value};
 pub use scratch::Scratch;
 

@@ -18,6 +18,19 @@ pub struct RequestLimits {
     pub json_depth_max: u32,
 }
 
+/// Limits on the changes to entities since the bundle was built. What would exceed one is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverlayLimits {
+    /// Entities that differ from the bundle, those that moved with an ancestor included.
+    pub entities_max: u64,
+    /// Values given since, those replaced included.
+    pub values_max: u64,
+    /// Bytes of names and strings that the bundle does not hold.
+    pub text_bytes_max: u64,
+    /// Ancestors of the entities that differ.
+    pub ancestors_max: u64,
+}
+
 /// Limits on deciding. The bundle records them; its manifest may change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -59,6 +72,16 @@ pub(crate) const CHAIN_ACTORS_MAX: u32 = 1_000;
 impl LoadLimits {
     /// What a host of its own bundles wants: up to 4 GiB.
     pub const STANDARD: Self = Self { bundle_bytes_max: 1 << 32 };
+}
+
+impl OverlayLimits {
+    /// A million entities: a gigabyte or so when all of it is used.
+    pub const STANDARD: Self = Self {
+        entities_max: 1_000_000,
+        values_max: 16_000_000,
+        text_bytes_max: 256 << 20,
+        ancestors_max: 64_000_000,
+    };
 }
 
 impl RequestLimits {

@@ -184,7 +184,7 @@ pub(crate) fn key_text(t: &Tables, var: &str, key: Option<&KeyRec>) -> String {
 }
 
 fn val_text(t: &Tables, val: Val) -> String {
-    let values = Values { tables: t, vals: &[], shapes: &[], shape_keys: &[], ip6: &[] };
+    let values = Values::of_bundle(t);
     match val.tag {
         TAG_BOOL => (val.bits != 0).to_string(),
         TAG_LONG => val.as_i64().to_string(),

@@ -8,9 +8,10 @@ use std::fmt::Write;
 use crate::ancestors;
 use crate::declared;
 use crate::ids::NONE;
+use crate::overlay::BASE;
 use crate::program::{
-    CallerAttribute, ENTITY_IS_ANCESTOR, ENTITY_STORED, META_SCHEMA, MetaRec, Span, TAG_DATETIME,
-    TAG_DECIMAL, TAG_DURATION, TYPE_RECORD, Tables, Val,
+    CallerAttribute, META_SCHEMA, MetaRec, Span, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION,
+    TYPE_RECORD, Tables, Val,
 };
 use crate::request::{InlineEntity, Request, Value};
 use crate::scratch::{Scratch, TooLarge};
@@ -289,14 +290,11 @@ fn entities(
     }
     for inline in entities {
         let entity = s.entity(t, inline.uid.entity_type, inline.uid.id)?;
-        let known = t.entities.get(entity as usize);
-        if known.is_some_and(|known| known.flags & ENTITY_STORED != 0) {
+        if s.is_stored(t, entity) {
             overrides(t, meta, s, entity, inline)?;
             continue;
         }
-        if known.is_some_and(|known| known.flags & ENTITY_IS_ANCESTOR != 0)
-            && !inline.parents.is_empty()
-        {
+        if !inline.parents.is_empty() && s.is_ancestor(t, entity) {
             return Err(invalid!(
                 s,
                 "inline entity {} is an ancestor of stored entities and may not have parents",
@@ -384,7 +382,7 @@ fn arrive(
 
 /// The guest that holds an entity's data, if the data came with the request.
 pub(crate) fn arrived(t: &Tables, s: &Scratch, entity: u32) -> Option<u32> {
-    if (entity as usize) < t.entities.len() {
+    if (entity as usize) < t.entities.len() || entity >= BASE {
         return s.arrivals.iter().find(|(at, _)| *at == entity).map(|(_, guest)| *guest);
     }
     s.guest_of(t, entity).filter(|guest| guest.present).map(|_| entity)

@@ -125,6 +125,14 @@ pub(crate) const ENTITY_STORED: u32 = 1;
 /// An ancestor of a stored entity. If it is not stored itself, no request may give it parents.
 pub(crate) const ENTITY_IS_ANCESTOR: u32 = 2;
 
+/// How many stored entities name an entity as a parent.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct ChildCount {
+    pub(crate) entity: u32,
+    pub(crate) count: u32,
+}
+
 /// A policy.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -329,6 +337,10 @@ tables! {
     56 column_cells: u32,
     /// One for each of `entities`.
     57 entity_rest: EntityRest,
+    /// A bit for each of `ancestors`: it was named as a parent, and not only found above one.
+    58 parent_marks: u32,
+    /// Sorted by entity; only those that have children.
+    59 child_counts: ChildCount,
 }
 
 fn fill<T: FromBytes + IntoBytes>(table: &mut Vec<T>, bytes: &[u8]) -> bool {
@@ -414,6 +426,13 @@ impl PostingRec {
 // === impl Tables ===
 
 impl Tables {
+    /// All ancestors of an entity, as the bundle has them, sorted.
+    #[inline]
+    pub(crate) fn ancestors_of(&self, entity: u32) -> &[u32] {
+        let rest = self.entity_rest.get(entity as usize);
+        rest.map_or(Span::EMPTY, |rest| rest.ancestors).of(&self.ancestors)
+    }
+
     /// The condition of a policy.
     pub(crate) fn condition(&self, policy: &PolicyRec) -> &[Op] {
         let posting = self.postings.get(policy.posting as usize);

@@ -145,10 +145,14 @@ fn look(t: &Tables, s: &mut Scratch, ix: u16) -> Val {
 /// The attribute of what a read holds.
 #[inline]
 fn below(t: &Tables, s: &mut Scratch, ix: u16, of: Val, key: u32) -> Val {
-    // The common cases: an entity that is stored and came with nothing; a record.
+    // The common cases: an entity that is as the bundle stores it; a record.
     let (shape, start) = match of.tag {
         TAG_ENTITY => match t.entities.get(of.low() as usize) {
-            Some(record) if record.flags & ENTITY_STORED != 0 && s.overrides.is_empty() => {
+            Some(record)
+                if record.flags & ENTITY_STORED != 0
+                    && s.overrides.is_empty()
+                    && s.overlay.is_none() =>
+            {
                 (record.shape, record.attrs)
             }
             _ => return general(t, s, of, key),

@@ -8,6 +8,7 @@
 
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 
@@ -17,6 +18,7 @@ use crate::hash;
 use crate::ids::{NONE, PolicyIx};
 use crate::lookup;
 use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
+use crate::overlay::{BASE, Overlay};
 use crate::program::{Ip6, Span, TAG_IP4, TAG_IP6, Tables, Val};
 use crate::reads::Reads;
 use crate::values::Values;
@@ -25,6 +27,8 @@ use crate::values::Values;
 #[derive(Debug)]
 pub struct Scratch {
     pub(crate) secret: u64,
+    /// What changed about the bundle's entities, while a request is decided.
+    pub(crate) overlay: Option<Arc<Overlay>>,
     /// Text of everything below.
     pub(crate) text: Vec<u8>,
     symbols: Vec<Span>,
@@ -96,6 +100,7 @@ impl Scratch {
     pub fn new() -> Self {
         Self {
             secret: RandomState::new().hash_one(0u8),
+            overlay: None,
             text: Vec::new(),
             symbols: Vec::new(),
             symbol_table: HashTable::new(),
@@ -127,8 +132,9 @@ impl Scratch {
         }
     }
 
-    /// Forgets the last request, keeps the memory.
-    pub(crate) fn reset(&mut self) {
+    /// Forgets the last request, keeps the memory; the next one sees this overlay.
+    pub(crate) fn reset(&mut self, overlay: Option<&Arc<Overlay>>) {
+        self.overlay = overlay.cloned();
         self.text.clear();
         self.symbols.clear();
         self.symbol_table.clear();
@@ -154,7 +160,8 @@ impl Scratch {
     }
 
     /// Forgets the last answer, keeps the request: another resource is asked for.
-    pub(crate) fn next_question(&mut self) {
+    pub(crate) fn next_question(&mut self, overlay: Option<&Arc<Overlay>>) {
+        self.overlay = overlay.cloned();
         self.policies.clear();
         self.errors.clear();
         self.forbids.clear();
@@ -221,6 +228,9 @@ impl Scratch {
         if crate::faults::UNKNOWN_STRINGS_EQUAL.is_on() {
             return Ok(bundle_len(t.symbol_ends.len()));
         }
+        if let Some(known) = self.overlay.as_ref().and_then(|overlay| overlay.symbol(text)) {
+            return Ok(known);
+        }
         let base = bundle_len(t.symbol_ends.len());
         let hash = hash::seeded(self.secret, text.as_bytes());
         let (symbols, stored) = (&self.symbols, &self.text);
@@ -244,6 +254,9 @@ impl Scratch {
     pub(crate) fn symbol_text<'a>(&'a self, t: &'a Tables, symbol: u32) -> &'a [u8] {
         match (symbol as usize).checked_sub(t.symbol_ends.len()) {
             None => lookup::symbol_text(t, symbol),
+            Some(_) if symbol >= BASE => {
+                self.overlay.as_ref().map_or(&[], |overlay| overlay.symbol_text(t, symbol))
+            }
             Some(ix) => self.symbols.get(ix).map_or(&[], |span| span.of(&self.text)),
         }
     }
@@ -269,6 +282,7 @@ impl Scratch {
             shapes: &self.shapes,
             shape_keys: &self.shape_keys,
             ip6: &self.ip6,
+            overlay: self.overlay.as_deref(),
         }
     }
 

@@ -8,6 +8,7 @@ use std::fmt::{self, Write};
 
 use crate::faults;
 use crate::ids::NONE;
+use crate::lookup;
 use crate::prepare::{Refusal, arrived, context_type, invalid};
 use crate::program::{
     DeclarationRec, FieldRec, SchemaType, Span, TAG_BOOL, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION,
@@ -122,41 +123,71 @@ pub(crate) fn inline(
             continue;
         };
         let Some(guest) = s.guest_of(t, guest).copied() else { continue };
-        if declaration.enumerated == 1 && !declaration.members.of(&t.type_lists).contains(&entity) {
-            return Err(invalid!(s, "inline entity {owner} is not one of its enumerated type"));
-        }
-        let mut path = Path::default();
         let attrs = Val::record(guest.shape, guest.attrs);
-        let checked = fields_fit(t, s, attrs, declaration.fields.of(&t.fields), &mut path)
-            .and_then(|()| {
-                tags_fit(
-                    t,
-                    s,
-                    Val::record(guest.tag_shape, guest.tags),
-                    declaration.tags,
-                    &mut path,
-                )
-            });
-        if let Err(misfit) = checked {
-            return Err(refuse(t, s, format_args!("inline entity {owner}"), &path, misfit));
-        }
-        let allowed = declaration.ancestor_types.of(&t.type_lists);
-        for ancestor in guest.ancestors.of(&s.ancestors) {
-            let unfit = !allowed.contains(&s.entity_type(t, *ancestor))
-                || euid_fits(t, s, *ancestor).is_err();
-            if unfit {
-                let ancestor = *ancestor;
-                return Err(say(s, |s, text| {
-                    write!(
-                        text,
-                        "inline entity {owner} may not have the ancestor {}",
-                        name(t, s, ancestor)
-                    )
-                }));
-            }
-        }
+        let tags = Val::record(guest.tag_shape, guest.tags);
+        // Taken out for the time of looking at a part of it.
+        let above = std::mem::take(&mut s.ancestors);
+        let ancestors = guest.ancestors.of(&above);
+        let what = format_args!("inline entity {owner}");
+        let conforms = conforms(t, s, what, entity, &declaration, [attrs, tags], ancestors);
+        s.ancestors = above;
+        conforms?;
     }
     Ok(())
+}
+
+/// An entity that a change of the overlay has given, as `Entities::from_entities` would check it.
+pub(crate) fn stored(
+    t: &Tables,
+    s: &mut Scratch,
+    entity: u32,
+    uid: Uid<'_>,
+) -> Result<(), Refusal> {
+    let Some(declaration) = declaration(t, s.entity_type(t, entity)).copied() else {
+        return Err(invalid!(s, "entity {uid} is of a type that the schema does not declare"));
+    };
+    let Some(data) = s.entity_data(t, entity) else { return Ok(()) };
+    let attrs = Val::record(data.shape, data.attrs);
+    let tags = Val::record(data.tag_shape, data.tags);
+    let ancestors = data.ancestors.to_vec();
+    conforms(t, s, format_args!("entity {uid}"), entity, &declaration, [attrs, tags], &ancestors)
+}
+
+/// Whether the schema declares an entity type; actions it declares one by one.
+pub(crate) fn declares_type(t: &Tables, name: &str) -> bool {
+    let entity_type = lookup::entity_type(t, name.as_bytes());
+    entity_type.is_some_and(|entity_type| declaration(t, entity_type).is_some())
+}
+
+/// What the schema says of an entity with its data.
+fn conforms(
+    t: &Tables,
+    s: &mut Scratch,
+    what: fmt::Arguments<'_>,
+    entity: u32,
+    declaration: &DeclarationRec,
+    [attrs, tags]: [Val; 2],
+    ancestors: &[u32],
+) -> Result<(), Refusal> {
+    if declaration.enumerated == 1 && !declaration.members.of(&t.type_lists).contains(&entity) {
+        return Err(invalid!(s, "{what} is not one of its enumerated type"));
+    }
+    let mut path = Path::default();
+    let checked = fields_fit(t, s, attrs, declaration.fields.of(&t.fields), &mut path)
+        .and_then(|()| tags_fit(t, s, tags, declaration.tags, &mut path));
+    if let Err(misfit) = checked {
+        return Err(refuse(t, s, what, &path, misfit));
+    }
+    let allowed = declaration.ancestor_types.of(&t.type_lists);
+    let unfit = ancestors.iter().find(|ancestor| {
+        !allowed.contains(&s.entity_type(t, **ancestor)) || euid_fits(t, s, **ancestor).is_err()
+    });
+    match unfit {
+        None => Ok(()),
+        Some(ancestor) => Err(say(s, |s, text| {
+            write!(text, "{what} may not have the ancestor {}", name(t, s, *ancestor))
+        })),
+    }
 }
 
 /// Attributes that the caller supplied for a stored entity.

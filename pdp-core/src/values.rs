@@ -1,12 +1,14 @@
 //! Values of bundle and request, seen as one: equality, order, set and record access.
 //!
-//! Positions below the length of the bundle's table belong to the bundle, the rest to the request.
+//! Positions below the length of the bundle's table belong to the bundle, those from [`BASE`] on to the overlay, the
+//! rest to the request.
 //! Sets are kept sorted by [`Values::compare`], a total order that agrees with Cedar's equality; the order itself
 //! means nothing to a policy. Comparison walks nested values by recursion whose depth the bundle's
 //! `value_depth_max` and the nesting of policies bound.
 
 use std::cmp::Ordering;
 
+use crate::overlay::{BASE, Overlay};
 use crate::program::{Ip6, Span, TAG_IP4, TAG_IP6, TAG_RECORD, TAG_SET, Tables, Val};
 
 /// Bundle and request values. Cheap to copy.
@@ -17,6 +19,7 @@ pub(crate) struct Values<'a> {
     pub(crate) shapes: &'a [Span],
     pub(crate) shape_keys: &'a [u32],
     pub(crate) ip6: &'a [Ip6],
+    pub(crate) overlay: Option<&'a Overlay>,
 }
 
 /// Where a key stands among the keys of a shape.
@@ -31,12 +34,20 @@ pub(crate) fn position(keys: &[u32], key: u32) -> Option<usize> {
 }
 
 impl<'a> Values<'a> {
+    /// The values of a bundle alone.
+    pub(crate) fn of_bundle(tables: &'a Tables) -> Self {
+        Self { tables, vals: &[], shapes: &[], shape_keys: &[], ip6: &[], overlay: None }
+    }
+
     /// A run of values.
     #[inline]
     pub(crate) fn run(self, start: u32, len: u32) -> &'a [Val] {
         let span = Span { start, len };
         match start.checked_sub(self.bundle_vals()) {
             None => span.of(&self.tables.vals),
+            Some(_) if span.start >= BASE => {
+                self.overlay.map_or(&[], |overlay| overlay.run(span.start, len))
+            }
             Some(start) => Span { start, len }.of(self.vals),
         }
     }
@@ -66,6 +77,7 @@ impl<'a> Values<'a> {
                 .shapes
                 .get(shape as usize)
                 .map_or(&[], |span| span.of(&self.tables.shape_keys)),
+            Some(_) if shape >= BASE => self.overlay.map_or(&[], |overlay| overlay.keys(shape)),
             Some(ix) => self.shapes.get(ix).map_or(&[], |span| span.of(self.shape_keys)),
         }
     }
@@ -83,6 +95,7 @@ impl<'a> Values<'a> {
     pub(crate) fn ip6(self, val: Val) -> u128 {
         let halves = match (val.low() as usize).checked_sub(self.tables.ip6.len()) {
             None => self.tables.ip6.get(val.low() as usize),
+            Some(_) if val.low() >= BASE => self.overlay.and_then(|overlay| overlay.ip6(val.low())),
             Some(ix) => self.ip6.get(ix),
         };
         halves.map_or(0, |ip| u128::from(ip.high) << 64 | u128::from(ip.low))

@@ -250,6 +250,11 @@ fn names(t: &Tables) -> Checked {
     }
     let ancestors = t.ancestors.iter().all(|entity| below(*entity, &t.entities));
     demand(ancestors, "ancestors", "an entity does not exist")?;
+    let counted = t.child_counts.is_sorted_by(|a, b| a.entity < b.entity)
+        && t.child_counts.iter().all(|count| below(count.entity, &t.entities));
+    demand(counted, "child_counts", "an entity does not exist or is out of order")?;
+    let marked = t.parent_marks.len() == t.ancestors.len().div_ceil(32);
+    demand(marked, "parent_marks", "it has not a bit for each ancestor")?;
     let mut keys_left = Budget::of(&t.shape_keys);
     for shape in &t.shapes {
         demand(keys_left.take(*shape), "shapes", "shapes overlap")?;
@@ -273,7 +278,7 @@ fn vals(t: &Tables) -> Checked {
     let mut runs: Vec<Run> = Vec::new();
     let spelled_max = 64 * t.vals.len() as u64 + (1 << 16);
     let (mut walked, mut compared) = (0usize, 0u64);
-    let values = Values { tables: t, vals: &[], shapes: &[], shape_keys: &[], ip6: &[] };
+    let values = Values::of_bundle(t);
     for (at, val) in t.vals.iter().enumerate() {
         let span = parts_of(t, *val)
             .ok_or(LoadError::table(name, "a value refers to what does not exist"))?;

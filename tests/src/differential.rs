@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use pdp_core::{Loose, Notation};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::engine::{Came, Engine, MODES, Mode};
+use crate::engine::{Came, Engine, LIVE, MODES, Mode, all_modes};
+use crate::history::History;
 use crate::impossible::impossible;
 use crate::oracle::{Judge, Outcome, STACK_BYTES, Verdict};
 use crate::world::{Request, World};
@@ -105,6 +106,14 @@ pub fn compare(world: &World, verdict: &Verdict, modes: &[Mode]) -> Vec<Differen
         Ok(engine) => engine,
         Err(error) => return whole(format!("Cedar takes the world, the engine does not: {error}")),
     };
+    if modes.iter().any(|mode| mode.variant == LIVE) {
+        let history = History::of(world);
+        let before = Value::Array(history.before).to_string();
+        let changed = with_entities(world, &before, |texts| engine.live(texts, &history.changes));
+        if let Err(error) = changed {
+            return whole(format!("the entities of the world cannot come to be: {error}"));
+        }
+    }
     if world.schema.is_some() && engine.validates != validates {
         return whole(format!("validates: Cedar {validates}, the engine {}", engine.validates));
     }
@@ -138,15 +147,19 @@ fn expected(outcome: &Outcome) -> Came {
 }
 
 fn compile(world: &World, modes: &[Mode]) -> Result<Engine, String> {
-    let (policies, entities) = (world.policy_text(), world.entities_json().to_string());
+    with_entities(world, &world.entities_json().to_string(), |texts| Engine::new(texts, modes))
+}
+
+/// Hands the world's texts, with other entities, to `then`.
+fn with_entities<T>(world: &World, entities: &str, then: impl FnOnce(&Loose<'_>) -> T) -> T {
+    let policies = world.policy_text();
     let links = (!world.links.is_empty()).then(|| world.to_json()["links"].to_string());
-    let texts = Loose {
+    then(&Loose {
         policies: Notation::Cedar(&policies),
         schema: world.schema.as_deref().map(Notation::Cedar),
-        entities: &entities,
+        entities,
         links: links.as_deref(),
-    };
-    Engine::new(&texts, modes)
+    })
 }
 
 fn asked(request: &Request) -> serde_json::Value {
@@ -163,10 +176,10 @@ fn asked(request: &Request) -> serde_json::Value {
 fn finding(judge: &mut Judge, seed: u64, index: u64, world: World) -> String {
     let small = shrink(world, |world| {
         let verdict = judge.judge(world);
-        !compare(world, &verdict, &MODES).is_empty()
+        !compare(world, &verdict, &all_modes()).is_empty()
     });
     let verdict = judge.judge(&small);
-    let differences = compare(&small, &verdict, &MODES);
+    let differences = compare(&small, &verdict, &all_modes());
     let texts: Vec<String> = differences
         .iter()
         .map(|difference| {

@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::history::Change;
 use pdp_core::json::{self, Arena};
 use pdp_core::{
-    Answer, Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Reason,
-    RequestLimits, Scratch, Source,
+    Answer, Bundle, CompileOptions, DecideOptions, Decider, EntityChange, LoadLimits, Loose,
+    OverlayLimits, Reason, RequestLimits, Scratch, Source, Uid,
 };
 
 const EVERYTHING: CompileOptions =
@@ -49,13 +50,23 @@ pub enum Way {
 /// A way of running the engine; the answers must not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode {
-    /// Which of [`VARIANTS`].
+    /// Which of [`VARIANTS`]; past them: entities that changed.
     pub variant: usize,
     /// How it is asked.
     pub way: Way,
 }
 
-/// Every mode. The first three are those of the bundle that services run.
+/// In the place of a variant: an engine whose entities changed after it was compiled, see [`Engine::live`].
+pub const LIVE: usize = VARIANTS.len();
+
+/// The modes of such an engine.
+pub const LIVE_MODES: [Mode; 3] = [
+    Mode { variant: LIVE, way: Way::Decide },
+    Mode { variant: LIVE, way: Way::AllPolicies },
+    Mode { variant: LIVE, way: Way::Filter },
+];
+
+/// Every mode of an engine that stays as it was compiled. The first three are those of the bundle that services run.
 pub const MODES: [Mode; 10] = [
     Mode { variant: 0, way: Way::Decide },
     Mode { variant: 0, way: Way::Filter },
@@ -68,6 +79,11 @@ pub const MODES: [Mode; 10] = [
     Mode { variant: 5, way: Way::Decide },
     Mode { variant: 5, way: Way::AllPolicies },
 ];
+
+/// Every mode there is.
+pub fn all_modes() -> Vec<Mode> {
+    MODES.into_iter().chain(LIVE_MODES).collect()
+}
 
 /// The modes of the bundle that services run, with its index.
 pub fn standard_modes() -> &'static [Mode] {
@@ -137,7 +153,7 @@ pub enum Came {
 /// A compiled policy set.
 #[derive(Debug)]
 pub struct Engine {
-    /// One a variant that some mode asks.
+    /// One a variant that some mode asks, and one whose entities changed.
     deciders: Vec<Option<Decider>>,
     /// What the strict validator says.
     pub validates: bool,
@@ -164,6 +180,21 @@ impl Engine {
             scratch: Scratch::new(),
             arena: Arena::new(),
         })
+    }
+
+    /// Adds the modes [`LIVE_MODES`]: compiled with the entities that `texts` say, which then change.
+    pub fn live(&mut self, texts: &Loose<'_>, changes: &[Change]) -> Result<(), String> {
+        let source = Source::loose(texts).map_err(|report| report.to_string())?;
+        let bytes = pdp_core::compile(&source, &EVERYTHING).map_err(|report| report.to_string())?;
+        let bundle = Bundle::load(&bytes, &LoadLimits::STANDARD).map_err(|e| e.to_string())?;
+        let mut decider = Decider::new(Arc::new(bundle));
+        // Some at once and some one by one: what was changed before must not show.
+        let (first, rest) = changes.split_at(changes.len() / 2);
+        for changes in std::iter::once(first).chain(rest.chunks(1)) {
+            decider = changed(&decider, changes)?;
+        }
+        self.deciders.push(Some(decider));
+        Ok(())
     }
 
     /// Asks one request, given as JSON (see `pdp_core::json`). `by_schema`: the schema leads the reading.
@@ -209,4 +240,23 @@ fn came(mode: Mode, answer: &Answer<'_>) -> Came {
         Way::EffectOnly => Came::Effect { allow, reasons, errors },
         _ => Came::Answer { allow, reasons, errors },
     }
+}
+
+fn changed(decider: &Decider, changes: &[Change]) -> Result<Decider, String> {
+    let arena = Arena::new();
+    let limits = RequestLimits { request_bytes_max: usize::MAX, json_depth_max: 128 };
+    let mut read = Vec::new();
+    for change in changes {
+        match change {
+            Change::Remove(ty, id) => read.push(EntityChange::Remove(Uid::new(ty, id))),
+            Change::Upsert(entity) => {
+                let text = format!("[{entity}]");
+                let bundle = decider.bundle().map(Arc::as_ref);
+                let entities = json::read_entities(&text, bundle, &arena, &limits)
+                    .map_err(|error| error.to_string())?;
+                read.extend(entities.iter().map(|entity| EntityChange::Upsert(*entity)));
+            }
+        }
+    }
+    decider.with_entities(&read, &OverlayLimits::STANDARD).map_err(|error| error.to_string())
 }

@@ -28,6 +28,9 @@ pub mod shrink;
 pub mod engine;
 
 #[expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null, not a panic")]
+pub mod history;
+
+#[expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null, not a panic")]
 pub mod differential;
 
 pub mod answer;
@@ -46,3 +49,8 @@ pub use generate::Generator;
 pub use oracle::{Answer, ErrorKind, Oracle, Outcome, Verdict};
 pub use shrink::shrink;
 pub use world::{Link, Request, Uid, World};
+
+/// The Rust in the README, so that it compiles and does what it says.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -5,7 +5,7 @@
 
 use pdp_core::fault;
 use pdp_tests::differential::compare;
-use pdp_tests::engine::MODES;
+use pdp_tests::engine::all_modes;
 use pdp_tests::{Generator, Oracle, Verdict, World};
 
 /// Worlds that a fault may survive at most; 16 cases each.
@@ -30,10 +30,10 @@ fn every_fault_is_caught() {
                 panic!("worlds are drawn in order");
             };
             fault::switch(Some(*fault));
-            let differs = !compare(world, verdict, &MODES).is_empty();
+            let differs = !compare(world, verdict, &all_modes()).is_empty();
             fault::switch(None);
             // Without the fault the same world must be in agreement, or the catch means nothing.
-            differs && compare(world, verdict, &MODES).is_empty()
+            differs && compare(world, verdict, &all_modes()).is_empty()
         });
         match caught {
             Some(index) => {

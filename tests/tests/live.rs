@@ -6,8 +6,8 @@
     reason = "test code fails loudly"
 )]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, Weak};
 use std::thread;
 
 use pdp_core::{
@@ -47,7 +47,10 @@ fn swapping_under_load_mixes_nothing_and_keeps_nothing() {
         let mut scratch = Scratch::new();
         let uid = Uid::new("U", "a");
         let mut seen = [false; 2];
-        while running.load(Ordering::Relaxed) {
+        let mut goes_on = true;
+        while goes_on {
+            // Looked at before the decision, so that also a thread that came late decides once.
+            goes_on = running.load(Ordering::Relaxed);
             let snapshot = live.snapshot();
             let answer = snapshot.decide_with(
                 &mut scratch,
@@ -84,6 +87,54 @@ fn swapping_under_load_mixes_nothing_and_keeps_nothing() {
     });
     assert_eq!(live.collect(), 0, "what was replaced is freed once nobody uses it");
     assert!(decided.load(Ordering::Relaxed) >= SWAPS);
+}
+
+/// A bundle lives as long as anything holds it; `Weak` tells without holding it.
+#[test]
+fn an_idle_reader_keeps_nothing_alive_and_a_reading_one_exactly_its_own() {
+    let live = Live::new(canary(1));
+    let (first, second) = (held(&live), std::cell::OnceCell::new());
+    let (begin, read, idle, replaced) =
+        (Barrier::new(2), Barrier::new(2), Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut scratch = Scratch::new();
+            let uid = Uid::new("U", "a");
+            let mut policy = |decider: &Decider| {
+                let request = Request::new(uid, uid, uid, &[]);
+                let answer = decider.decide_with(&mut scratch, &request, &DecideOptions::STANDARD);
+                answer.policies().next().unwrap().to_owned()
+            };
+            let snapshot = live.snapshot();
+            assert_eq!(policy(&snapshot), "1");
+            begin.wait();
+            replaced.wait();
+            assert_eq!(policy(&snapshot), "1", "inside a request nothing changes");
+            read.wait();
+            drop(snapshot);
+            assert_eq!(policy(&live.snapshot()), "2", "the next request sees what is in force");
+            // From here on the thread idles: it lives, its scratch too, but it is inside no request.
+            idle.wait();
+            idle.wait();
+        });
+        begin.wait();
+        live.publish(canary(2));
+        assert!(second.set(held(&live)).is_ok());
+        replaced.wait();
+        assert_eq!(live.collect(), 1, "the request still runs");
+        assert!(first.upgrade().is_some());
+        read.wait();
+        idle.wait();
+        assert_eq!(live.collect(), 0);
+        assert!(first.upgrade().is_none(), "the request is over, the bundle is gone");
+        live.publish(canary(3));
+        assert!(second.get().unwrap().upgrade().is_none(), "and an idle thread keeps none");
+        idle.wait();
+    });
+}
+
+fn held(live: &Live) -> Weak<Bundle> {
+    Arc::downgrade(live.snapshot().bundle().unwrap())
 }
 
 #[test]

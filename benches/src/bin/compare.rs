@@ -18,7 +18,7 @@ use pdp_benches::results::Results;
 use pdp_benches::run::{OURS, Plan, REFERENCE, measure, memory};
 use pdp_benches::w1::W1;
 use pdp_benches::workload::Workload;
-use pdp_benches::{apps, filter, threads};
+use pdp_benches::{apps, filter, threads, upserts};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -66,7 +66,7 @@ fn arguments() -> Result<Arguments, String> {
         Some(name) => {
             let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
             Err(format!(
-                "there is no family `{name}`; there are {}, apps, threads",
+                "there is no family `{name}`; there are {}, apps, threads, upserts",
                 names.join(", ")
             ))
         }
@@ -76,7 +76,7 @@ fn arguments() -> Result<Arguments, String> {
 
 /// What `--only` may name beside families.
 fn only_special(name: &str) -> bool {
-    ["apps", "threads"].contains(&name)
+    ["apps", "threads", "upserts"].contains(&name)
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
@@ -134,6 +134,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         results.threads = threads::measure(&workload, plan.turns, plan.turn * 4)?;
         results.rates = filter::measure(&W1::new(10_000).workload(), plan.turns, plan.turn * 4)?;
         results.memory.push(memory(&workload)?);
+    }
+    if wanted("upserts") {
+        let size = if plan.quick { 100_000 } else { 1_000_000 };
+        eprintln!("compare: {:>4} s  upserts, {size} entities", begun.elapsed().as_secs());
+        results.changes = upserts::measure(size)?;
     }
     results.failures = failures;
     let table = markdown(&results);

@@ -21,7 +21,7 @@ pub(crate) struct Builder {
     runs: HashMap<Vec<(u32, u32, u64)>, u32>,
     constants: HashMap<(u32, u32, u64), u32>,
     ip6: HashMap<u128, u32>,
-    /// Runs of ancestors, which members of one group share.
+    /// Runs of ancestors, which members of one group share: by ancestors, none, parents.
     ancestors: HashMap<Vec<u32>, Span>,
     lists: HashMap<Vec<u32>, Span>,
     paths: HashMap<Vec<u32>, Span>,
@@ -177,9 +177,34 @@ impl Builder {
         }
     }
 
-    /// A run of ancestors, shared between entities that have the same.
-    pub(crate) fn ancestors(&mut self, ancestors: &[u32]) -> Result<Span, TooMany> {
-        shared(&mut self.ancestors, &mut self.tables.ancestors, ancestors)
+    /// A run of ancestors, shared between entities that have the same and the same parents. Both are sorted.
+    pub(crate) fn ancestors(
+        &mut self,
+        ancestors: &[u32],
+        parents: &[u32],
+    ) -> Result<Span, TooMany> {
+        let mut key = ancestors.to_vec();
+        key.push(NONE);
+        key.extend_from_slice(parents);
+        if let Some(span) = self.ancestors.get(&key) {
+            return Ok(*span);
+        }
+        let t = &mut self.tables;
+        let span = Span { start: next_id(t.ancestors.len())?, len: next_id(ancestors.len())? };
+        for ancestor in ancestors {
+            let at = t.ancestors.len();
+            t.ancestors.push(*ancestor);
+            if at / 32 == t.parent_marks.len() {
+                t.parent_marks.push(0);
+            }
+            let marked = u32::from(parents.binary_search(ancestor).is_ok());
+            if let Some(word) = t.parent_marks.get_mut(at / 32) {
+                *word |= marked << (at % 32);
+            }
+        }
+        next_id(t.ancestors.len())?;
+        self.ancestors.insert(key, span);
+        Ok(span)
     }
 
     /// A run of types or entities.
@@ -198,7 +223,7 @@ impl Builder {
     }
 
     pub(crate) fn values(&self) -> Values<'_> {
-        Values { tables: &self.tables, vals: &[], shapes: &[], shape_keys: &[], ip6: &[] }
+        Values::of_bundle(&self.tables)
     }
 
     /// Adds the hash tables over names and hands the tables over.

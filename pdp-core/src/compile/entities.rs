@@ -3,12 +3,14 @@
 //! The closure visits each entity once, parents first, without recursion: linear in the number of ancestors there are,
 //! where Cedar's loader is quadratic in the depth.
 
+use std::collections::BTreeMap;
+
 use super::Failure;
 use super::build::Builder;
 use super::lower;
 use crate::codes::{self, Diagnostic};
 use crate::ids::{TooMany, next_id};
-use crate::program::{ENTITY_IS_ANCESTOR, ENTITY_STORED, Val};
+use crate::program::{ChildCount, ENTITY_IS_ANCESTOR, ENTITY_STORED, Val};
 use crate::source::tree::{EntityTree, Exprs, Ix};
 
 /// The most ancestors that all entities together may have: 1 GiB of them.
@@ -20,14 +22,24 @@ pub(super) fn add(builder: &mut Builder, entities: &[EntityTree]) -> Result<(), 
         .iter()
         .map(|entity| builder.entity(&entity.name))
         .collect::<Result<Vec<_>, _>>()?;
+    let mut children: BTreeMap<u32, u32> = BTreeMap::new();
     let closed = close(builder, entities, &ids)?;
     for ((entity, id), ancestors) in entities.iter().zip(ids).zip(closed) {
+        let mut parents = Vec::with_capacity(entity.parents.len());
+        for parent in &entity.parents {
+            parents.push(builder.entity(parent)?);
+        }
+        parents.sort_unstable();
+        parents.dedup();
+        for parent in &parents {
+            *children.entry(*parent).or_default() += 1;
+        }
         for ancestor in &ancestors {
             if let Some(record) = builder.tables.entities.get_mut(*ancestor as usize) {
                 record.flags |= ENTITY_IS_ANCESTOR;
             }
         }
-        let ancestors = builder.ancestors(&ancestors)?;
+        let ancestors = builder.ancestors(&ancestors, &parents)?;
         let (shape, attrs) = fields(builder, &entity.values, &entity.attrs)?;
         let (tag_shape, tags) = fields(builder, &entity.values, &entity.tags)?;
         if let Some(record) = builder.tables.entities.get_mut(id as usize) {
@@ -39,6 +51,8 @@ pub(super) fn add(builder: &mut Builder, entities: &[EntityTree]) -> Result<(), 
             (rest.tag_shape, rest.tags) = (tag_shape, tags);
         }
     }
+    let counts = children.into_iter().map(|(entity, count)| ChildCount { entity, count });
+    builder.tables.child_counts = counts.collect();
     Ok(())
 }
 

@@ -63,6 +63,22 @@ pub fn read_request_as_cedar<'a>(
     request(text, bundle, true, arena, limits)
 }
 
+/// Reads a list of entities in Cedar's JSON, for changes of what a bundle stores. With a bundle that has a schema, the
+/// schema leads the reading.
+///
+/// # Errors
+///
+/// When the text is not a JSON array of entities, is too long or too deep, or has a key twice.
+pub fn read_entities<'a>(
+    text: &str,
+    bundle: Option<&Bundle>,
+    arena: &'a Bump,
+    limits: &RequestLimits,
+) -> Result<&'a [InlineEntity<'a>], JsonError> {
+    let json = tree::read(text, arena, limits.request_bytes_max, limits.json_depth_max)?;
+    list(Some(json), "entities", arena, |entity| self::entity(entity, bundle, arena))
+}
+
 fn request<'a>(
     text: &str,
     bundle: Option<&Bundle>,

@@ -35,7 +35,7 @@ pub(crate) fn key_number(class_key: u32) -> u32 {
 
 /// The bit of a kind, in `class_keys` and in masks of kinds. 0 for what is no kind.
 #[inline]
-pub(crate) fn kind_bit(kind: u32) -> u32 {
+pub(crate) const fn kind_bit(kind: u32) -> u32 {
     match kind {
         KEY_ANY..=KEY_IN_SET => 1 << (KEY_BITS + kind - KEY_ANY),
         _ => 0,

@@ -1,6 +1,6 @@
 //! `differential [--cases N] [--seed S] [--modes all|standard] [--world I]`: compares engine and Cedar on generated worlds.
 
-use pdp_tests::engine::{MODES, Mode, standard_modes};
+use pdp_tests::engine::{Mode, all_modes, standard_modes};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -17,14 +17,14 @@ const USAGE: &str = "usage: differential [--cases N] [--seed S] [--modes all|sta
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let (mut cases, mut seed, mut world, mut modes) = (CASES, 1, None, &MODES[..]);
+    let (mut cases, mut seed, mut world, mut modes) = (CASES, 1, None, all_modes());
     while let Some(flag) = args.next() {
         let value = args.next().unwrap_or_default();
         let number = value.replace('_', "").parse::<u64>().ok();
         match (flag.as_str(), number) {
-            ("--modes", _) if value == "all" => modes = &MODES,
+            ("--modes", _) if value == "all" => modes = all_modes(),
             // The bundle that services run, and how they ask: many more cases in the same time.
-            ("--modes", _) if value == "standard" => modes = standard_modes(),
+            ("--modes", _) if value == "standard" => modes = standard_modes().to_vec(),
             ("--cases", Some(number)) => cases = number,
             ("--seed", Some(number)) => seed = number,
             ("--world", Some(number)) => world = Some(number),
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
     match world {
         Some(index) => replay(seed, index),
-        None => campaign(cases, seed, modes),
+        None => campaign(cases, seed, &modes),
     }
 }
 
@@ -75,7 +75,7 @@ fn replay(seed: u64, index: u64) -> ExitCode {
     let world = Generator::new(seed).world(index);
     println!("{}", world.to_json());
     let verdict = Oracle::start().judge(&world);
-    let differences = compare(&world, &verdict, &MODES);
+    let differences = compare(&world, &verdict, &all_modes());
     for difference in &differences {
         println!("request {} in {:?}\n{}", difference.request, difference.mode, difference.text);
     }
