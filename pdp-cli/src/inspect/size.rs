@@ -55,7 +55,15 @@ const PARTS: [(&str, &str, &[&str]); 9] = [
     (
         "entities",
         "stored entities, their ids and ancestors; also those that policies mention",
-        &["entities", "entity_rest", "entity_text", "entity_slots", "ancestors"],
+        &[
+            "entities",
+            "entity_rest",
+            "entity_text",
+            "entity_slots",
+            "ancestors",
+            "parent_marks",
+            "child_counts",
+        ],
     ),
     (
         "values",
