@@ -34,9 +34,9 @@ fn check(bytes: &[u8], texts: &[String]) -> Vec<Reason> {
     let decider = Decider::new(Arc::new(Bundle::load(bytes, &LoadLimits::STANDARD).unwrap()));
     let (mut scratch, arena) = (Scratch::new(), Arena::new());
     let bundle = decider.bundle().map(Arc::as_ref);
-    let read =
-        |text: &String| read_request(text, bundle, &arena, &RequestLimits::STANDARD).unwrap();
-    let requests: Vec<Request<'_>> = texts.iter().map(read).collect();
+    let limits = RequestLimits::STANDARD;
+    let requests: Vec<Request<'_>> =
+        texts.iter().map(|text| read_request(text, bundle, &arena, &limits).unwrap()).collect();
     for options in [
         DecideOptions::STANDARD,
         DecideOptions { validate_request: false, all_policies: false },

@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Enters an object or array whose first byte is next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&mut self) -> Result<(), JsonError> {
         match self.depth_left.checked_sub(1) {
             Some(left) => {
@@ -94,7 +94,7 @@ impl<'a> Cursor<'a> {
 
     /// The next key of the object that was entered, its colon read, too; nothing at the end, which is left. `first`: no
     /// key was read yet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(&mut self, first: bool) -> Result<Option<&'a str>, JsonError> {
         match (self.peek(), first) {
             (Some(b'}'), _) => {
@@ -120,7 +120,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Whether the array that was entered has another item; at its end it is left. `first`: no item was read yet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn item(&mut self, first: bool) -> Result<bool, JsonError> {
         match (self.peek(), first) {
             (Some(b']'), _) => {

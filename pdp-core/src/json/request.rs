@@ -87,7 +87,7 @@ impl<'k> Parts<'k> {
     }
 
     /// The next part, at its value.
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<&'static str>, JsonError> {
         let Some(key) = cursor.key(self.seen == 0)? else { return Ok(None) };
         let Some((at, known)) = self.keys.iter().enumerate().find(|(_, known)| **known == key)
