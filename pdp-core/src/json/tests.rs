@@ -96,7 +96,7 @@ fn strings_are_borrowed_or_unescaped() {
     // Keys are compared as what they mean.
     refused(
         &asking(r#"{"a":1,"\u0061":2}"#),
-        "`context`: key `a` occurs twice at line 1 column 101",
+        "`context`: key `a` occurs twice at line 1 column 106",
     );
 }
 
@@ -115,7 +115,7 @@ fn every_way_to_be_cut_off_is_refused_and_says_where() {
     refused("{\n\"principal\" 1}", "expected `:`, not `1` at line 2 column 13");
     refused("{,}", "expected a key in quotes or `}`, not `,` at line 1 column 2");
     let more = format!("{} x", asking("{}"));
-    refused(&more, "there is something after the end at line 1 column 86");
+    refused(&more, "there is something after the end at line 1 column 92");
     for (context, expected) in [
         ("{\"a\":1,}", "`context`: expected a key in quotes, not `}`"),
         ("{\"a\":[1,]}", "`context.a[1]`: expected a value, not `]`"),
@@ -142,7 +142,7 @@ fn length_and_depth_have_limits() {
     let length = text.len();
     let long = format!("the text has {length} bytes, at most {} are read", length - 1);
     assert_eq!(read(length - 1, 4), Err(long));
-    let deep = "`context.a[0]`: the value is nested too deeply at line 1 column 90";
+    let deep = "`context.a[0]`: the value is nested too deeply at line 1 column 94";
     assert_eq!(read(length, 3), Err(deep.to_owned()));
 }
 
@@ -205,9 +205,9 @@ fn parts_stand_in_any_order_and_once() {
         accepted(turned, |other| assert_eq!(format!("{one:?}"), format!("{other:?}")));
     });
     let doubled = ordered.replacen("\"context\"", "\"action\"", 1);
-    refused(&doubled, "key `action` occurs twice at line 1 column 73");
+    refused(&doubled, "key `action` occurs twice at line 1 column 76");
     let twice = ordered.replacen("\"tags\"", "\"attrs\"", 1);
-    refused(&twice, "`entities[0]`: key `attrs` occurs twice at line 2 column 58");
+    refused(&twice, "`entities[0]`: key `attrs` occurs twice at line 2 column 63");
     refused(
         &ordered.replacen("\"tags\"", "\"tag\"", 1),
         "`entities[0]`: `tag` is not a part of an entity; parts are uid, attrs, parents, tags",
