@@ -345,6 +345,9 @@ impl<'a> Cursor<'a> {
     fn unexpected(&self, what: &str) -> JsonError {
         let rest = self.text.get(self.at..).unwrap_or_default();
         match rest.chars().next() {
+            Some(found @ ('"' | '\'' | '\\')) => {
+                self.error(&format!("expected {what}, not `{found}`"))
+            }
             Some(found) => self.error(&format!("expected {what}, not `{}`", found.escape_debug())),
             None => self.error(&format!("expected {what}, but the text ends")),
         }
