@@ -4,7 +4,6 @@
 //! this crate only `authorize` and `answer` look into messages.
 
 #[expect(
-    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated code brings its own exceptions"
 )]

@@ -213,14 +213,14 @@ fn example(name: &str) -> Vec<u8> {
 /// What reading each text asks of the heap, at most, once the arena has grown to what the texts need.
 fn reading<T: ?Sized>(texts: &[Box<T>], read: impl Fn(&T, &Arena)) -> u64 {
     let mut arena = Arena::new();
-    let mut read = |text: &Box<T>| {
+    let mut read = |text: &T| {
         arena.reset();
         measure(|| read(text, &arena)).1.calls
     };
     for text in texts.iter().cycle().take(texts.len() * WARM_UP_ROUNDS as usize) {
         read(text);
     }
-    texts.iter().map(read).max().unwrap()
+    texts.iter().map(|text| read(text)).max().unwrap()
 }
 
 fn reading_json(bundle: Option<&Bundle>, texts: &[Box<str>]) -> u64 {

@@ -178,7 +178,7 @@ impl<'a> Cursor<'a> {
         let fraction = matches!(bytes.get(at), Some(b'.' | b'e' | b'E'));
         match value {
             // A zero with a sign is a fraction to every reader of JSON.
-            Some(value) if !fraction && !(negative && zeros) => {
+            Some(value) if !(fraction || negative && zeros) => {
                 self.at = at;
                 Ok(value)
             }
