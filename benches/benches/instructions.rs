@@ -49,5 +49,12 @@ fn decide_json((mut loaded, requests): Warm) -> (usize, Warm) {
     (loaded.decide_json(), (loaded, requests))
 }
 
-library_benchmark_group!(name = decisions, benchmarks = [decide, decide_json]);
+#[library_benchmark(setup = warm)]
+#[bench::w1("w1")]
+#[bench::inline_entities("inline_entities")]
+fn decide_protobuf((mut loaded, requests): Warm) -> (usize, Warm) {
+    (loaded.decide_protobuf(), (loaded, requests))
+}
+
+library_benchmark_group!(name = decisions, benchmarks = [decide, decide_json, decide_protobuf]);
 main!(library_benchmark_groups = decisions);

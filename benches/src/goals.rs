@@ -5,7 +5,7 @@
 
 use crate::measure::in_words;
 use crate::results::Results;
-use crate::run::{HASH_INDEX, OURS, OURS_JSON, REFERENCE, REFERENCE_SLICE};
+use crate::run::{HASH_INDEX, OURS, OURS_JSON, OURS_PROTOBUF, REFERENCE, REFERENCE_SLICE};
 
 /// One goal.
 #[derive(Clone, Debug)]
@@ -100,13 +100,14 @@ pub fn judge(results: &Results) -> Vec<Goal> {
             })
             .collect(),
     ));
-    goals.push(time(
-        "JSON bytes to decision, w1",
-        1_000.0,
-        w1.iter()
-            .filter_map(|size| Some((results.p50("w1", *size, OURS_JSON)?, format!("w1, {size}"))))
-            .collect(),
-    ));
+    for (what, engine, at_most) in
+        [("JSON", OURS_JSON, 1_000.0), ("protobuf", OURS_PROTOBUF, 400.0)]
+    {
+        let sizes = w1
+            .iter()
+            .filter_map(|size| Some((results.p50("w1", *size, engine)?, format!("w1, {size}"))));
+        goals.push(time(&format!("{what} bytes to decision, w1"), at_most, sizes.collect()));
+    }
     let ours = results.timings.iter().filter(|row| row.engine.starts_with(OURS));
     let allocations =
         ours.map(|row| (row.allocations, format!("{}, {}", row.family, row.size))).collect();

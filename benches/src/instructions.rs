@@ -50,6 +50,7 @@ pub const ROWS: [Row; 6] = [
 pub struct Loaded {
     ours: Ours,
     questions: Vec<String>,
+    messages: Vec<Vec<u8>>,
     arena: Arena,
 }
 
@@ -72,18 +73,24 @@ impl Loaded {
         let questions =
             std::fs::read_to_string(folder.join(format!("{name}.jsonl"))).map_err(told)?;
         let questions = questions.lines().map(str::to_owned).collect();
-        let mut loaded = Self { ours: Ours::load(&bytes)?, questions, arena: Arena::new() };
+        let (ours, arena) = (Ours::load(&bytes)?, Arena::new());
+        let mut loaded = Self { ours, questions, messages: Vec::new(), arena };
+        let copies = Arena::new();
+        let requests = loaded.requests(&copies)?;
+        loaded.messages = requests.iter().map(Ours::protobuf).collect::<Result<_, _>>()?;
         loaded.decide_json();
+        loaded.decide_protobuf();
         Ok(loaded)
     }
 
-    /// Reads all questions into an arena.
+    /// Reads all questions into an arena, their texts, too.
     ///
     /// # Errors
     ///
     /// When one cannot be read.
     pub fn requests<'a>(&self, arena: &'a Arena) -> Result<Vec<Request<'a>>, String> {
-        self.questions.iter().map(|question| self.ours.read(question, arena)).collect()
+        let copied = self.questions.iter().map(|question| &*arena.alloc_str(question));
+        copied.map(|question| self.ours.read(question, arena)).collect()
     }
 
     /// Decides requests that were read.
@@ -93,7 +100,13 @@ impl Loaded {
 
     /// Decides all questions from their JSON.
     pub fn decide_json(&mut self) -> usize {
-        let Self { ours, questions, arena } = self;
+        let Self { ours, questions, arena, .. } = self;
         questions.iter().map(|question| ours.decide_json(question, arena)).sum()
+    }
+
+    /// Decides all questions from their protobuf.
+    pub fn decide_protobuf(&mut self) -> usize {
+        let Self { ours, messages, arena, .. } = self;
+        messages.iter().map(|message| ours.decide_protobuf(message, arena)).sum()
     }
 }

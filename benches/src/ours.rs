@@ -3,12 +3,13 @@
 //! What every service runs is [`VALIDATED`]. Nothing is prepared for a question but what reading its JSON gives: names
 //! and values as a caller holds them, nothing interned. Compile and load are timed where they happen, once each.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pdp_core::json::{Arena, read_request};
 use pdp_core::{
-    Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Loose, Notation, Request,
+    Bundle, CompileOptions, Datetime, DecideOptions, Decider, LoadLimits, Loose, Notation, Request,
     RequestLimits, Scratch, Source,
 };
 
@@ -33,6 +34,9 @@ pub struct Ours {
     decider: Decider,
     scratch: Scratch,
 }
+
+/// The time of questions that come as protobuf, which have none of their own; no workload looks at it.
+pub const NOW: Datetime = Datetime(1_780_000_000_000);
 
 /// What building it took.
 #[derive(Clone, Debug)]
@@ -110,7 +114,7 @@ impl Ours {
     /// # Errors
     ///
     /// When it is not what a request looks like.
-    pub fn read<'a>(&self, question: &str, arena: &'a Arena) -> Result<Request<'a>, String> {
+    pub fn read<'a>(&self, question: &'a str, arena: &'a Arena) -> Result<Request<'a>, String> {
         let bundle = self.decider.bundle().map(Arc::as_ref);
         read_request(question, bundle, arena, &RequestLimits::STANDARD)
             .map_err(|error| format!("{error} in {question}"))
@@ -123,7 +127,7 @@ impl Ours {
     /// As [`Ours::read`].
     pub fn read_all<'a>(
         &self,
-        workload: &Workload,
+        workload: &'a Workload,
         arena: &'a Arena,
     ) -> Result<Vec<Request<'a>>, String> {
         workload.questions.iter().map(|question| self.read(question, arena)).collect()
@@ -150,12 +154,39 @@ impl Ours {
     pub fn decide_json(&mut self, question: &str, arena: &mut Arena) -> usize {
         arena.reset();
         let bundle = self.decider.bundle().map(Arc::as_ref);
-        let Ok(request) = read_request(question, bundle, arena, &RequestLimits::STANDARD) else {
-            return 0;
-        };
-        let answer = self.decider.decide_with(&mut self.scratch, &request, &VALIDATED);
-        let ids: usize = answer.policies().map(str::len).sum();
-        ids + usize::from(answer.is_allowed())
+        // A question comes from outside as bytes.
+        let Ok(question) = std::str::from_utf8(black_box(question.as_bytes())) else { return 0 };
+        match read_request(question, bundle, arena, &RequestLimits::STANDARD) {
+            Ok(request) => self.decide(&request, &VALIDATED),
+            Err(_) => 0,
+        }
+    }
+
+    /// From the bytes of a `pdp.v1.AuthorizeRequest` to the decision with its reasons; the arena is emptied here.
+    #[inline]
+    pub fn decide_protobuf(&mut self, question: &[u8], arena: &mut Arena) -> usize {
+        arena.reset();
+        match pdp_grpc::read_request(question, NOW, arena, pdp_grpc::VALUE_DEPTH_MAX) {
+            Ok(request) => self.decide(&request, &VALIDATED),
+            Err(_) => 0,
+        }
+    }
+
+    /// Writes a question as protobuf and makes sure that it is read back as it was.
+    ///
+    /// # Errors
+    ///
+    /// When it is not, or protobuf cannot carry it.
+    pub fn protobuf(request: &Request<'_>) -> Result<Vec<u8>, String> {
+        let request = Request { now: None, ..*request };
+        let bytes = pdp_grpc::write_request(&request).map_err(|error| error.to_string())?;
+        let arena = Arena::new();
+        let back = pdp_grpc::read_request(&bytes, NOW, &arena, pdp_grpc::VALUE_DEPTH_MAX)
+            .map_err(|error| error.to_string())?;
+        match format!("{:?}", Request { now: None, ..back }) == format!("{request:?}") {
+            true => Ok(bytes),
+            false => Err(format!("{request:?} comes back from protobuf as {back:?}")),
+        }
     }
 
     /// Decides and copies the answer.

@@ -41,6 +41,8 @@ pub const OURS_EFFECT: &str = "pdp, decision only";
 pub const OURS_UNVALIDATED: &str = "pdp, not validated";
 /// The same from JSON bytes.
 pub const OURS_JSON: &str = "pdp, from JSON";
+/// The same from protobuf bytes.
+pub const OURS_PROTOBUF: &str = "pdp, from protobuf";
 /// The reference.
 pub const REFERENCE: &str = "cedar-policy";
 /// The reference over the policies in scope.
@@ -241,9 +243,10 @@ pub fn measure(workload: &Workload, plan: &Plan, results: &mut Results) -> Resul
     }
 
     let request = |at: usize| requests.get(at);
-    let (mut effect, mut unvalidated, mut json) =
-        (Ours::load(&built.bytes)?, Ours::load(&built.bytes)?, Ours::load(&built.bytes)?);
-    let mut json_arena = Arena::new();
+    let messages: Vec<Vec<u8>> = requests.iter().map(Ours::protobuf).collect::<Result<_, _>>()?;
+    let (mut effect, mut unvalidated) = (Ours::load(&built.bytes)?, Ours::load(&built.bytes)?);
+    let (mut json, mut protobuf) = (Ours::load(&built.bytes)?, Ours::load(&built.bytes)?);
+    let (mut json_arena, mut protobuf_arena) = (Arena::new(), Arena::new());
     let all = requests.len();
     let mut entrants = vec![
         Entrant::new(OURS, all, |at| request(at).map_or(0, |r| ours.decide(r, &VALIDATED))),
@@ -253,6 +256,9 @@ pub fn measure(workload: &Workload, plan: &Plan, results: &mut Results) -> Resul
         }),
         Entrant::new(OURS_JSON, all, |at| {
             workload.questions.get(at).map_or(0, |text| json.decide_json(text, &mut json_arena))
+        }),
+        Entrant::new(OURS_PROTOBUF, all, |at| {
+            messages.get(at).map_or(0, |m| protobuf.decide_protobuf(m, &mut protobuf_arena))
         }),
         Entrant::new(REFERENCE, reference.questions(), |at| reference.decide(at, false)),
     ];

@@ -14,7 +14,7 @@ pub struct LoadLimits {
 pub struct RequestLimits {
     /// Bytes of one request text.
     pub request_bytes_max: usize,
-    /// Nesting of JSON values.
+    /// Nesting of JSON values; above 127 it counts as 127.
     pub json_depth_max: u32,
 }
 
@@ -65,6 +65,9 @@ pub(crate) struct SourceLimits {
     /// Stack of the thread that parses, in bytes; enough for `nesting_max` in any build.
     pub(crate) parse_stack_bytes: usize,
 }
+
+/// The most that a `json_depth_max` counts: what is nested is read by recursion, on whatever stack the caller has.
+pub(crate) const JSON_DEPTH_MAX: u32 = 127;
 
 /// The most that a bundle's `chain_actors_max` may allow: every actor is a leg, and legs are numbered with 16 bits.
 pub(crate) const CHAIN_ACTORS_MAX: u32 = 1_000;

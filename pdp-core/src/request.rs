@@ -84,6 +84,22 @@ impl<'a> Uid<'a> {
     pub const fn new(entity_type: &'a str, id: &'a str) -> Self {
         Self { entity_type, id }
     }
+
+    /// Whether the type has the form of a name: identifiers joined by `::`, without white space. No policy, schema or
+    /// entity can name a type of another form.
+    pub fn has_type_name(&self) -> bool {
+        let mut bytes = self.entity_type.bytes();
+        let mut inside = false;
+        while let Some(byte) = bytes.next() {
+            inside = match byte {
+                b'_' | b'a'..=b'z' | b'A'..=b'Z' => true,
+                b'0'..=b'9' if inside => true,
+                b':' if inside && bytes.next() == Some(b':') => false,
+                _ => return false,
+            };
+        }
+        inside
+    }
 }
 
 impl<'a> Request<'a> {

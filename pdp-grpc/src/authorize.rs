@@ -1,18 +1,19 @@
-//! Requests of `pdp.v1` in the terms of the core, and back; the only file that converts them.
+//! Requests of `pdp.v1` in the terms of the core, and back; the only room that converts them.
 //!
-//! [`read`] makes a borrowed [`Request`] of a message and refuses what is not a question, naming the field; [`write()`]
-//! is its inverse, for the client. Nothing is dropped and nothing is guessed: what is missing, doubled or of unknown
-//! kind is refused. Whether a question fits a schema is for the core to say. Recursion is bounded by the nesting limit.
+//! [`read_request`] makes a borrowed [`Request`] of a message's bytes and refuses what is not a question, naming the
+//! field; [`write()`] makes a message of a request, for the client. Nothing is dropped and nothing is guessed: what is
+//! missing, doubled or of unknown kind is refused. Whether a question fits a schema is for the core to say.
 
 mod malformed;
+mod read;
+mod wire;
 
 use std::net::IpAddr;
 
-use pdp_core::json::Arena;
-use pdp_core::{Datetime, Decimal, Duration, InlineEntity, IpNet, Request, Uid, Value};
+use pdp_core::{InlineEntity, IpNet, Request, Uid, Value};
 
-pub(crate) use malformed::Malformed;
-use malformed::{Fault, Path, quoted};
+pub use malformed::Malformed;
+pub use read::read_request;
 
 use crate::config::VALUE_DEPTH_MAX;
 use crate::pb;
@@ -27,46 +28,16 @@ pub(crate) enum Unsendable {
     TooDeep,
 }
 
-/// What reading a message needs at every level.
-struct Reader<'a> {
-    arena: &'a Arena,
-    depth_max: u32,
-}
-
-/// Reads a request as of `now`. Strings stay where they are in the message; slices go into the arena.
-pub(crate) fn read<'a>(
-    message: &'a pb::AuthorizeRequest,
-    now: Datetime,
-    arena: &'a Arena,
-    depth_max: u32,
-) -> Result<Request<'a>, Malformed> {
-    let reader = Reader { arena, depth_max };
-    Ok(Request {
-        principal: required_uid(message.principal.as_ref(), Path::Field("principal"))?,
-        action: required_uid(message.action.as_ref(), Path::Field("action"))?,
-        resource: required_uid(message.resource.as_ref(), Path::Field("resource"))?,
-        context: reader.entries(&message.context, Path::Field("context"), 1)?,
-        on_behalf_of: match &message.on_behalf_of {
-            Some(subject) => Some(uid(subject, Path::Field("on_behalf_of"))?),
-            None => None,
-        },
-        actors: reader.uids(&message.actors, Path::Field("actors"))?,
-        scopes: arena.alloc_slice_fill_iter(message.scopes.iter().map(String::as_str)),
-        entities: reader.entities(&message.entities, Path::Field("entities"))?,
-        now: Some(now),
-    })
-}
-
-/// Names the statements about delegation that a message makes.
-pub(crate) fn delegation_fields(message: &pb::AuthorizeRequest) -> Vec<&'static str> {
+/// Names the statements about delegation that a request makes.
+pub(crate) fn delegation_fields(request: &Request<'_>) -> Vec<&'static str> {
     let mut stated = Vec::new();
-    if message.on_behalf_of.is_some() {
+    if request.on_behalf_of.is_some() {
         stated.push("on_behalf_of");
     }
-    if !message.actors.is_empty() {
+    if !request.actors.is_empty() {
         stated.push("actors");
     }
-    if !message.scopes.is_empty() {
+    if !request.scopes.is_empty() {
         stated.push("scopes");
     }
     stated
@@ -89,134 +60,7 @@ pub(crate) fn write(request: &Request<'_>) -> Result<pb::AuthorizeRequest, Unsen
     })
 }
 
-// === impl Reader ===
-
-impl<'a> Reader<'a> {
-    fn entities(
-        &self,
-        entities: &'a [pb::Entity],
-        path: Path<'_>,
-    ) -> Result<&'a [InlineEntity<'a>], Malformed> {
-        self.fill(entities, |index, entity| {
-            let path = Path::Index(&path, index);
-            Ok(InlineEntity {
-                uid: required_uid(entity.uid.as_ref(), Path::Part(&path, "uid"))?,
-                parents: self.uids(&entity.parents, Path::Part(&path, "parents"))?,
-                attrs: self.entries(&entity.attributes, Path::Part(&path, "attributes"), 1)?,
-                tags: self.entries(&entity.tags, Path::Part(&path, "tags"), 1)?,
-            })
-        })
-    }
-
-    fn uids(&self, uids: &'a [pb::EntityUid], path: Path<'_>) -> Result<&'a [Uid<'a>], Malformed> {
-        self.fill(uids, |index, entity| uid(entity, Path::Index(&path, index)))
-    }
-
-    /// Reads entries whose values are at level `depth`.
-    fn entries(
-        &self,
-        entries: &'a [pb::Entry],
-        path: Path<'_>,
-        depth: u32,
-    ) -> Result<&'a [(&'a str, Value<'a>)], Malformed> {
-        if let Some(key) = self.key_twice(entries) {
-            return Err(Malformed::at(Path::Key(&path, key), Fault::KeyTwice));
-        }
-        self.fill(entries, |_, entry| {
-            let path = Path::Key(&path, &entry.key);
-            let value = entry
-                .value
-                .as_ref()
-                .ok_or_else(|| Malformed::at(path, Fault::EntryWithoutValue))?;
-            Ok((entry.key.as_str(), self.value(value, path, depth)?))
-        })
-    }
-
-    fn value(
-        &self,
-        value: &'a pb::Value,
-        path: Path<'_>,
-        depth: u32,
-    ) -> Result<Value<'a>, Malformed> {
-        if depth > self.depth_max {
-            return Err(Malformed::at(path, Fault::TooDeep(self.depth_max)));
-        }
-        let kind = value.kind.as_ref().ok_or_else(|| Malformed::at(path, Fault::KindMissing))?;
-        Ok(match kind {
-            Kind::Boolean(boolean) => Value::Bool(*boolean),
-            Kind::Long(long) => Value::Long(*long),
-            Kind::String(string) => Value::String(string),
-            Kind::Entity(entity) => Value::Entity(uid(entity, path)?),
-            Kind::Set(set) => Value::Set(self.fill(&set.elements, |index, element| {
-                self.value(element, Path::Index(&path, index), depth + 1)
-            })?),
-            Kind::Record(record) => {
-                Value::Record(self.entries(&record.entries, path, depth + 1)?)
-            }
-            Kind::DecimalTenThousandths(scaled) => Value::Decimal(Decimal(*scaled)),
-            Kind::Ip(text) => Value::Ip(ip(text, path)?),
-            Kind::DatetimeMs(ms) => Value::Datetime(Datetime(*ms)),
-            Kind::DurationMs(ms) => Value::Duration(Duration(*ms)),
-        })
-    }
-
-    /// Converts each item into a slice of the arena.
-    fn fill<T, U>(
-        &self,
-        items: &'a [T],
-        mut convert: impl FnMut(usize, &'a T) -> Result<U, Malformed>,
-    ) -> Result<&'a [U], Malformed> {
-        let converted = items.iter().enumerate().map(|(index, item)| convert(index, item));
-        Ok(self.arena.alloc_slice_try_fill_iter(converted)?)
-    }
-
-    /// Sorted rather than compared pairwise: a message can hold ten thousand keys.
-    fn key_twice(&self, entries: &'a [pb::Entry]) -> Option<&'a str> {
-        if entries.len() < 2 {
-            return None;
-        }
-        let keys = self.arena.alloc_slice_fill_iter(entries.iter().map(|entry| entry.key.as_str()));
-        keys.sort_unstable();
-        keys.iter().zip(keys.iter().skip(1)).find(|(key, next)| key == next).map(|(key, _)| *key)
-    }
-}
-
-fn required_uid<'a>(
-    entity: Option<&'a pb::EntityUid>,
-    path: Path<'_>,
-) -> Result<Uid<'a>, Malformed> {
-    match entity {
-        Some(entity) => uid(entity, path),
-        None => Err(Malformed::at(path, Fault::EntityMissing)),
-    }
-}
-
-fn uid<'a>(entity: &'a pb::EntityUid, path: Path<'_>) -> Result<Uid<'a>, Malformed> {
-    let fault = if entity.r#type.is_empty() {
-        Fault::TypeEmpty
-    } else if !is_type_name(&entity.r#type) {
-        Fault::TypeName(quoted(&entity.r#type))
-    } else {
-        return Ok(Uid::new(&entity.r#type, &entity.id));
-    };
-    Err(Malformed::at(Path::Part(&path, "type"), fault))
-}
-
-/// No policy, schema or entity can name a type of another form, so the question would be about nothing.
-fn is_type_name(text: &str) -> bool {
-    text.split("::").all(|part| {
-        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    })
-}
-
-fn ip(text: &str, path: Path<'_>) -> Result<IpNet, Malformed> {
-    text.parse::<IpNet>().map_err(|error| {
-        Malformed::at(path, Fault::Ip { text: quoted(text), expected: error.to_string() })
-    })
-}
-
-// === writing ===
+// === parts ===
 
 fn write_entity(entity: &InlineEntity<'_>) -> Result<pb::Entity, Unsendable> {
     Ok(pb::Entity {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use pdp_core::{OwnedAnswer, Request};
+use prost::Message;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 
@@ -82,6 +83,19 @@ pub struct RefusedError {
 pub struct AnswerError {
     url: String,
     what: NotAnAnswer,
+}
+
+/// Writes a request as the bytes of a `pdp.v1.AuthorizeRequest`, all of it, for hosts that carry them by another way than
+/// gRPC; [`crate::read_request`] is the inverse.
+///
+/// # Errors
+///
+/// When the request states a time, which the message does not have, or nests values deeper than [`VALUE_DEPTH_MAX`].
+pub fn write_request(request: &Request<'_>) -> Result<Vec<u8>, RequestError> {
+    match authorize::write(request) {
+        Ok(message) => Ok(message.encode_to_vec()),
+        Err(unsendable) => Err(RequestError { unsendable }),
+    }
 }
 
 // === impl Client ===

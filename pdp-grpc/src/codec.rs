@@ -1,11 +1,12 @@
-//! The codec that the generated code names: protobuf, with our own answer to bytes that are no message.
+//! The codec of both sides: what is sent goes out through `prost`; what arrives is bytes to a server, a message to a client.
 //!
-//! The usual codec calls them an internal error. They are the caller's fault, and the one who is woken by internal errors
-//! should find a fault of the server.
+//! A server gets a question as it came, because `authorize` reads it without a message in between. A client gets an
+//! answer decoded; the generated code names this codec.
 
 use std::marker::PhantomData;
 
-use prost::{DecodeError, Message};
+use prost::Message;
+use prost::bytes::{Buf, Bytes};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
@@ -20,10 +21,10 @@ pub(crate) struct Wire<T, U>(PhantomData<fn(T) -> U>);
 #[derive(Debug)]
 pub(crate) struct WireDecoder<U>(PhantomData<fn() -> U>);
 
-/// A message that arrives here.
-pub(crate) trait Inbound: Message + Default + 'static {
-    /// What the bytes mean for the one who waits when they are not this message.
-    fn undecodable(error: &DecodeError) -> Status;
+/// What arrives.
+pub(crate) trait Inbound: Sized + Send + 'static {
+    /// Takes one message, which fills the buffer.
+    fn take(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status>;
 }
 
 // === impl Wire ===
@@ -55,21 +56,22 @@ impl<U: Inbound> Decoder for WireDecoder<U> {
     type Item = U;
     type Error = Status;
 
-    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(buf).map(Some).map_err(|error| U::undecodable(&error))
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        U::take(buffer).map(Some)
     }
 }
 
 // === impl Inbound ===
 
-impl Inbound for pb::AuthorizeRequest {
-    fn undecodable(error: &DecodeError) -> Status {
-        respond::undecodable_request(error)
+impl Inbound for Bytes {
+    fn take(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status> {
+        // Shares the memory that they were received in.
+        Ok(buffer.copy_to_bytes(buffer.remaining()))
     }
 }
 
 impl Inbound for pb::AuthorizeResponse {
-    fn undecodable(error: &DecodeError) -> Status {
-        respond::undecodable_answer(error)
+    fn take(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status> {
+        Self::decode(buffer).map_err(|error| respond::undecodable_answer(&error))
     }
 }

@@ -34,9 +34,10 @@ mod server;
 mod service;
 mod text;
 
+pub use authorize::{Malformed, read_request};
 pub use client::{
     AnswerError, Client, ClientError, ConnectError, DeadlineError, RefusedError, RequestError,
-    UrlError,
+    UrlError, write_request,
 };
 pub use config::{ADDRESS_STANDARD, Clock, Config, LimitError, Limits, VALUE_DEPTH_MAX};
 pub use server::{BoundServer, ListenError, ServeError, Server, TransportError};

@@ -1,10 +1,9 @@
-//! The messages of `pdp.v1` as the wire has them, with the service trait and the client of the protocol.
+//! The messages of `pdp.v1` as the wire has them, with the client of the protocol.
 //!
 //! For callers that want the bare protocol; [`crate::Client`] is the one that speaks in the terms of the core. Inside
 //! this crate only `authorize` and `answer` look into messages.
 
 #[expect(
-    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated code brings its own exceptions"
 )]

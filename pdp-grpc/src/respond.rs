@@ -20,7 +20,7 @@ const DECODER_TEXT_CHARS_MAX: usize = 300;
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
-    /// The message is not a question.
+    /// The bytes are not a question.
     Malformed(Malformed),
     /// The answer is larger than the limit.
     TooLarge { bytes: usize, bytes_max: u32 },
@@ -42,21 +42,11 @@ pub(crate) fn status(no_answer: &NoAnswer) -> Status {
     }
 }
 
-/// The status of bytes that are not a request.
-#[cold]
-pub(crate) fn undecodable_request(error: &DecodeError) -> Status {
-    Status::invalid_argument(undecodable("AuthorizeRequest", error))
-}
-
 /// What a client makes of bytes that are not an answer.
 #[cold]
 pub(crate) fn undecodable_answer(error: &DecodeError) -> Status {
-    Status::internal(undecodable("AuthorizeResponse", error))
-}
-
-fn undecodable(message: &str, error: &DecodeError) -> String {
     let text = shorten(&error.to_string(), DECODER_TEXT_CHARS_MAX);
-    format!("the bytes are no `pdp.v1.{message}`: {text}")
+    Status::internal(format!("the bytes are no `pdp.v1.AuthorizeResponse`: {text}"))
 }
 
 // === impl NoAnswer ===

@@ -21,12 +21,11 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::accept::{Incoming, Terms};
 use crate::config::{Config, LimitError, Limits};
-use crate::pb::authorization_server::AuthorizationServer;
 use crate::respond::SizeRefused;
-use crate::service::Authorize;
+use crate::service::AuthorizationService;
 
 /// The names health answers for: the whole server, and the service.
-const HEALTH_NAMES: [&str; 2] = ["", <AuthorizationServer<Authorize> as NamedService>::NAME];
+const HEALTH_NAMES: [&str; 2] = ["", <AuthorizationService as NamedService>::NAME];
 
 /// Makes servers; see [`Server::bind`].
 #[derive(Debug)]
@@ -154,9 +153,7 @@ impl BoundServer {
 
 fn router(config: &Config, live: Arc<Live>, health: HealthReporter) -> Router {
     let limits = &config.limits;
-    let authorization = AuthorizationServer::new(Authorize::new(config, live))
-        .max_decoding_message_size(count(limits.message_bytes_max))
-        .max_encoding_message_size(count(limits.answer_bytes_max));
+    let authorization = AuthorizationService::new(config, live);
     let health = tonic_health::pb::health_server::HealthServer::new(
         HealthService::from_health_reporter(health),
     )

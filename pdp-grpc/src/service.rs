@@ -1,4 +1,4 @@
-//! The `Authorize` method: one message in, one snapshot of the bundle in force, one answer out.
+//! The `Authorize` method: the bytes of one message in, one snapshot of the bundle in force, one answer out.
 //!
 //! The decision runs on the thread that received the message: it takes microseconds, is bounded by the bundle's limits
 //! and waits for nothing. It refuses to let a fault out: a panic costs the request that caused it and nothing else.
@@ -10,16 +10,34 @@ use std::sync::Arc;
 use pdp_core::json::Arena;
 use pdp_core::{DecideOptions, Live, Scratch};
 use prost::Message;
+use prost::bytes::Bytes;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
+use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 
+use crate::codec::Wire;
 use crate::config::{Clock, Config};
-use crate::pb::authorization_server::Authorization;
 use crate::respond::NoAnswer;
 use crate::{answer, authorize, pb, respond};
 
-/// Serves `Authorize` from the bundle in force.
+/// The path of the one method.
+const AUTHORIZE: &str = "/pdp.v1.Authorization/Authorize";
+
+/// The service `pdp.v1.Authorization`. Not a generated one, which would make a message of every question.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizationService {
+    authorize: Authorize,
+    message_bytes_max: usize,
+    answer_bytes_max: usize,
+}
+
+/// Answers `Authorize` from the bundle in force.
+#[derive(Clone, Debug)]
+struct Authorize(Arc<Settings>);
+
 #[derive(Debug)]
-pub(crate) struct Authorize {
+struct Settings {
     live: Arc<Live>,
     clock: Clock,
     trust_delegation: bool,
@@ -40,23 +58,61 @@ thread_local! {
     static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
 }
 
+// === impl AuthorizationService ===
+
+impl AuthorizationService {
+    pub(crate) fn new(config: &Config, live: Arc<Live>) -> Self {
+        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            authorize: Authorize::new(config, live),
+            message_bytes_max: count(config.limits.message_bytes_max),
+            answer_bytes_max: count(config.limits.answer_bytes_max),
+        }
+    }
+}
+
+impl NamedService for AuthorizationService {
+    const NAME: &'static str = "pdp.v1.Authorization";
+}
+
+impl Service<http::Request<Body>> for AuthorizationService {
+    type Response = http::Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if request.uri().path() != AUTHORIZE {
+            return Box::pin(async { Ok(Status::unimplemented("").into_http()) });
+        }
+        let mut grpc = Grpc::new(Wire::<pb::AuthorizeResponse, Bytes>::default())
+            .max_decoding_message_size(self.message_bytes_max)
+            .max_encoding_message_size(self.answer_bytes_max);
+        let authorize = self.authorize.clone();
+        Box::pin(async move { Ok(grpc.unary(authorize, request).await) })
+    }
+}
+
 // === impl Authorize ===
 
 impl Authorize {
-    pub(crate) fn new(config: &Config, live: Arc<Live>) -> Self {
-        Self {
+    fn new(config: &Config, live: Arc<Live>) -> Self {
+        Self(Arc::new(Settings {
             live,
             clock: config.clock.clone(),
             trust_delegation: config.trust_delegation,
             value_depth_max: config.limits.value_depth_max,
             answer_bytes_max: config.limits.answer_bytes_max,
-        }
+        }))
     }
 
-    fn answer(&self, message: &pb::AuthorizeRequest) -> Result<pb::AuthorizeResponse, NoAnswer> {
+    fn answer(&self, message: &[u8]) -> Result<pb::AuthorizeResponse, NoAnswer> {
         let response = isolated(|room| self.decide(message, room))?;
         let bytes = response.encoded_len();
-        let bytes_max = self.answer_bytes_max;
+        let bytes_max = self.0.answer_bytes_max;
         if u32::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max) {
             Ok(response)
         } else {
@@ -64,17 +120,14 @@ impl Authorize {
         }
     }
 
-    fn decide(
-        &self,
-        message: &pb::AuthorizeRequest,
-        room: &mut Room,
-    ) -> Result<pb::AuthorizeResponse, NoAnswer> {
-        let Room { arena, scratch } = room;
+    fn decide(&self, message: &[u8], room: &mut Room) -> Result<pb::AuthorizeResponse, NoAnswer> {
+        let (settings, Room { arena, scratch }) = (&*self.0, room);
         arena.reset();
-        let request = authorize::read(message, self.clock.now(), arena, self.value_depth_max)?;
-        let decider = self.live.snapshot();
-        if !self.trust_delegation {
-            let stated = authorize::delegation_fields(message);
+        let now = settings.clock.now();
+        let request = authorize::read_request(message, now, arena, settings.value_depth_max)?;
+        let decider = settings.live.snapshot();
+        if !settings.trust_delegation {
+            let stated = authorize::delegation_fields(&request);
             if !stated.is_empty() {
                 let bundle = decider.bundle().map(|bundle| &**bundle);
                 return Ok(answer::invalid_request(bundle, untrusted(&stated)));
@@ -84,26 +137,27 @@ impl Authorize {
     }
 }
 
+impl UnaryService<Bytes> for Authorize {
+    type Response = pb::AuthorizeResponse;
+    type Future = BoxFuture<Response<Self::Response>, Status>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let authorize = self.clone();
+        // In the future and not before it, so that a request that was given up costs nothing.
+        Box::pin(async move {
+            match authorize.answer(request.get_ref()) {
+                Ok(response) => Ok(Response::new(response)),
+                Err(no_answer) => Err(respond::status(&no_answer)),
+            }
+        })
+    }
+}
+
 // === impl Room ===
 
 impl Room {
     fn boxed() -> Box<Self> {
         Box::new(Self { arena: Arena::new(), scratch: Scratch::new() })
-    }
-}
-
-// === the method ===
-
-#[tonic::async_trait]
-impl Authorization for Authorize {
-    async fn authorize(
-        &self,
-        request: Request<pb::AuthorizeRequest>,
-    ) -> Result<Response<pb::AuthorizeResponse>, Status> {
-        match self.answer(request.get_ref()) {
-            Ok(response) => Ok(Response::new(response)),
-            Err(no_answer) => Err(respond::status(&no_answer)),
-        }
     }
 }
 
@@ -155,6 +209,7 @@ mod tests {
             context: vec![pb::Entry { key: String::new(), value }],
             ..pb::AuthorizeRequest::default()
         };
+        let message = message.encode_to_vec();
         let kept_after = |requests: u32| {
             for _ in 0..requests {
                 service.answer(&message).unwrap();

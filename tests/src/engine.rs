@@ -250,9 +250,9 @@ fn changed(decider: &Decider, changes: &[Change]) -> Result<Decider, String> {
         match change {
             Change::Remove(ty, id) => read.push(EntityChange::Remove(Uid::new(ty, id))),
             Change::Upsert(entity) => {
-                let text = format!("[{entity}]");
+                let text: &str = arena.alloc_str(&format!("[{entity}]"));
                 let bundle = decider.bundle().map(Arc::as_ref);
-                let entities = json::read_entities(&text, bundle, &arena, &limits)
+                let entities = json::read_entities(text, bundle, &arena, &limits)
                     .map_err(|error| error.to_string())?;
                 read.extend(entities.iter().map(|entity| EntityChange::Upsert(*entity)));
             }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use pdp_core::json::{Arena, read_request};
 use pdp_core::{
-    Answer, Bundle, CompileOptions, DecideOptions, Decider, LoadLimits, Reason, Request,
+    Answer, Bundle, CompileOptions, Datetime, DecideOptions, Decider, LoadLimits, Reason, Request,
     RequestLimits, Scratch, Source,
 };
-use pdp_tests::counting::{Counting, Use, measure};
+use pdp_tests::counting::{Counting, measure};
 use pdp_tests::desk::{self, MANIFEST, request};
 
 #[global_allocator]
@@ -34,9 +34,9 @@ fn check(bytes: &[u8], texts: &[String]) -> Vec<Reason> {
     let decider = Decider::new(Arc::new(Bundle::load(bytes, &LoadLimits::STANDARD).unwrap()));
     let (mut scratch, arena) = (Scratch::new(), Arena::new());
     let bundle = decider.bundle().map(Arc::as_ref);
-    let read =
-        |text: &String| read_request(text, bundle, &arena, &RequestLimits::STANDARD).unwrap();
-    let requests: Vec<Request<'_>> = texts.iter().map(read).collect();
+    let limits = RequestLimits::STANDARD;
+    let requests: Vec<Request<'_>> =
+        texts.iter().map(|text| read_request(text, bundle, &arena, &limits).unwrap()).collect();
     for options in [
         DecideOptions::STANDARD,
         DecideOptions { validate_request: false, ..DecideOptions::STANDARD },
@@ -210,21 +210,23 @@ fn example(name: &str) -> Vec<u8> {
 
 // === JSON ===
 
-/// What reading asks of the heap once the arena has grown to what the texts need.
-fn reading(bundle: Option<&Bundle>, texts: &[String]) -> Use {
+/// What reading each text asks of the heap, at most, once the arena has grown to what the texts need.
+fn reading<T: ?Sized>(texts: &[Box<T>], read: impl Fn(&T, &Arena)) -> u64 {
     let mut arena = Arena::new();
-    let mut read = |text: &String| {
+    let mut read = |text: &T| {
         arena.reset();
-        measure(|| {
-            read_request(text, bundle, &arena, &RequestLimits::STANDARD).map(|_| ()).unwrap()
-        })
-        .1
+        measure(|| read(text, &arena)).1.calls
     };
     for text in texts.iter().cycle().take(texts.len() * WARM_UP_ROUNDS as usize) {
         read(text);
     }
-    let used: Vec<Use> = texts.iter().map(read).collect();
-    used.into_iter().max_by_key(|used| used.calls).unwrap()
+    texts.iter().map(|text| read(text)).max().unwrap()
+}
+
+fn reading_json(bundle: Option<&Bundle>, texts: &[Box<str>]) -> u64 {
+    reading(texts, |text, arena| {
+        read_request(text, bundle, arena, &RequestLimits::STANDARD).map(|_| ()).unwrap();
+    })
 }
 
 #[test]
@@ -236,5 +238,36 @@ fn reading_json_whose_names_are_objects() {
         uid("Action", "a"),
         uid("Doc", "d")
     );
-    assert_eq!(reading(None, &[text]).calls, 0);
+    assert_eq!(reading_json(None, &[text.into()]), 0);
+}
+
+#[test]
+fn reading_json_with_escapes_and_many_keys() {
+    let keys: Vec<String> = (0..100).map(|key| format!(r#""k\n{key}":"\u00e9{key}""#)).collect();
+    let text = asking(r#"A::"\u{e9}\x41""#, &format!("{{{}}}", keys.join(",")), "");
+    assert_eq!(reading_json(None, &[text.into()]), 0);
+}
+
+#[test]
+fn reading_every_case_of_the_example_bundles() {
+    for name in ["agent-tools", "documents", "routes"] {
+        let bundle = Bundle::load(&example(name), &LoadLimits::STANDARD).unwrap();
+        let texts: Vec<Box<str>> =
+            bundle.cases().iter().map(|case| case.request_json.clone().into()).collect();
+        assert_eq!(reading_json(Some(&bundle), &texts), 0, "{name}");
+        // The same questions as protobuf, which states no time.
+        let arena = Arena::new();
+        let messages = texts.iter().map(|text| {
+            let request =
+                read_request(text, Some(&bundle), &arena, &RequestLimits::STANDARD).unwrap();
+            pdp_grpc::write_request(&Request { now: None, ..request }).unwrap().into()
+        });
+        let messages: Vec<Box<[u8]>> = messages.collect();
+        let calls = reading(&messages, |message, arena| {
+            pdp_grpc::read_request(message, Datetime(0), arena, pdp_grpc::VALUE_DEPTH_MAX)
+                .map(|_| ())
+                .unwrap();
+        });
+        assert_eq!(calls, 0, "{name}");
+    }
 }

@@ -14,10 +14,10 @@ const PROTO_FILES: [&str; 1] = ["pdp/v1/authorization.proto"];
 const GENERATED_FILE: &str = "pdp-grpc/src/generated/pdp.v1.rs";
 /// What the code generator calls the file of package `pdp.v1`.
 const OUTPUT_NAME: &str = "pdp.v1.rs";
-/// The codec that the generated code names: ours, because it answers undecodable bytes with `INVALID_ARGUMENT`.
+/// The codec that the generated client names; the server, which is not generated, speaks it, too.
 const CODEC_PATH: &str = "crate::codec::Wire";
 const HEADER: &str = "\
-//! Messages, server trait and client of the package `pdp.v1`.
+//! Messages and client of the package `pdp.v1`.
 //!
 //! Generated from `proto/pdp/v1/authorization.proto` by `cargo xtask codegen`; never edited by hand, and as long as the
 //! generator makes it. Other modules reach it through `crate::pb`.
@@ -57,6 +57,8 @@ fn generate(workspace: &Path) -> Result<String, String> {
     let generated = tonic_prost_build::configure()
         .out_dir(&scratch)
         .codec_path(CODEC_PATH)
+        // The server is ours: it reads questions without making messages of them.
+        .build_server(false)
         // `connect` helpers would choose time-outs and limits for their callers; ours are explicit.
         .build_transport(false)
         .emit_rerun_if_changed(false)

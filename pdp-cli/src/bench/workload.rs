@@ -46,7 +46,9 @@ impl<'a> Workload<'a> {
         let mut workload = Self::new("cases".to_owned());
         let mut hash = FNV_OFFSET;
         for case in bundle.cases() {
-            let request = read_request(&case.request_json, Some(bundle), arena, &LIMITS);
+            // Requests borrow their texts, and outlive the bundle's hold on them.
+            let text = arena.alloc_str(&case.request_json);
+            let request = read_request(text, Some(bundle), arena, &LIMITS);
             let request = request.map_err(|error| {
                 let name = render::shown(&case.name);
                 Failure::new(Exit::Data, format!("case `{name}`: {error}"))
@@ -104,6 +106,8 @@ impl<'a> Workload<'a> {
             }
             let read = text.and_then(|text| {
                 hash = fnv(hash, text);
+                // The next line takes the place of this one, and requests borrow their texts.
+                let text = arena.alloc_str(text);
                 read_request(text, Some(bundle), arena, &LIMITS).map_err(|e| e.to_string())
             });
             match read {

@@ -4,63 +4,101 @@ use bumpalo::Bump;
 use bumpalo::collections::String as ArenaString;
 
 use super::JsonError;
-use super::tree::Json;
-use crate::request::Uid;
+use super::cursor::{Cursor, Kind};
+use crate::request::{Uid, Value};
 
 /// Reads an entity's name in Cedar's text form, `Type::"id"`, with Cedar's escapes in the id.
 ///
 /// # Errors
 ///
 /// When the text is not of that form.
-pub fn read_uid<'a>(text: &str, arena: &'a Bump) -> Result<Uid<'a>, JsonError> {
+pub fn read_uid<'a>(text: &'a str, arena: &'a Bump) -> Result<Uid<'a>, JsonError> {
     let bad = || JsonError::new(format!("`{text}` is not an entity; write it like `Type::\"id\"`"));
     let (entity_type, rest) = text.trim().split_once("::\"").ok_or_else(bad)?;
     let quoted = rest.strip_suffix('"').ok_or_else(bad)?;
-    if !is_type_name(entity_type) {
-        return Err(bad());
-    }
-    let id = unescape(quoted, arena).ok_or_else(bad)?;
-    Ok(Uid { entity_type: arena.alloc_str(entity_type), id })
+    let id = match quoted.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
+        false => quoted,
+        true => unescape(quoted, arena).ok_or_else(bad)?,
+    };
+    let uid = Uid { entity_type, id };
+    if uid.has_type_name() { Ok(uid) } else { Err(bad()) }
 }
 
-/// An entity's name from JSON: `{"type", "id"}`, `{"__entity": {"type", "id"}}` or, where `text` says so, the text form.
-pub(super) fn from_json<'a>(
-    json: Json<'a>,
-    text: bool,
-    arena: &'a Bump,
+/// An entity's name: `{"type", "id"}`, `{"__entity": {"type", "id"}}` or, where `by_text` says so, the text form.
+pub(super) fn read<'a>(cursor: &mut Cursor<'a>, by_text: bool) -> Result<Uid<'a>, JsonError> {
+    match cursor.kind()? {
+        Kind::Text if by_text => read_uid(cursor.text()?, cursor.arena),
+        Kind::Object => {
+            cursor.enter()?;
+            match cursor.key(true)? {
+                Some("__entity") => {
+                    if cursor.kind()? != Kind::Object {
+                        return Err(other(cursor.kind()?));
+                    }
+                    cursor.enter()?;
+                    let key = cursor.key(true)?;
+                    let uid = type_and_id(cursor, key)?;
+                    if cursor.key(false)?.is_some() { Err(no_entity()) } else { Ok(uid) }
+                }
+                key => type_and_id(cursor, key),
+            }
+        }
+        kind => Err(other(kind)),
+    }
+}
+
+/// The rest of `{"type", "id"}` after its first key.
+fn type_and_id<'a>(
+    cursor: &mut Cursor<'a>,
+    mut key: Option<&'a str>,
 ) -> Result<Uid<'a>, JsonError> {
-    match json {
-        Json::Text(name) if text => read_uid(name, arena),
-        Json::Object([("__entity", inner)]) => type_and_id(*inner),
-        json => type_and_id(json),
+    let (mut entity_type, mut id) = (None, None);
+    while let Some(name) = key {
+        let slot = match name {
+            "type" => &mut entity_type,
+            "id" => &mut id,
+            _ => return Err(no_entity()),
+        };
+        if slot.is_some() {
+            return Err(cursor.error(&format!("key `{name}` occurs twice")));
+        }
+        if cursor.kind()? != Kind::Text {
+            return Err(no_entity());
+        }
+        *slot = Some(cursor.text()?);
+        key = cursor.key(false)?;
+    }
+    let (Some(entity_type), Some(id)) = (entity_type, id) else { return Err(no_entity()) };
+    named(entity_type, id)
+}
+
+/// The entity that an object under `__entity` names.
+pub(super) fn of_record<'a>(pairs: &[(&'a str, Value<'a>)]) -> Result<Uid<'a>, JsonError> {
+    match *pairs {
+        [("type", Value::String(entity_type)), ("id", Value::String(id))]
+        | [("id", Value::String(id)), ("type", Value::String(entity_type))] => {
+            named(entity_type, id)
+        }
+        _ => Err(no_entity()),
     }
 }
 
-fn type_and_id(json: Json<'_>) -> Result<Uid<'_>, JsonError> {
-    match json {
-        Json::Object(pairs) if pairs.len() == 2 => match (json.get("type"), json.get("id")) {
-            (Some(Json::Text(entity_type)), Some(Json::Text(id))) if is_type_name(entity_type) => {
-                Ok(Uid { entity_type, id })
-            }
-            (Some(Json::Text(name)), Some(Json::Text(_))) => {
-                Err(JsonError::new(format!("`{name}` is not the name of an entity type")))
-            }
-            _ => Err(JsonError::new("an entity is `{\"type\": …, \"id\": …}` with two strings")),
-        },
-        json => Err(JsonError::new(format!(
-            "expected an entity, `{{\"type\": …, \"id\": …}}`, not {}",
-            json.kind()
-        ))),
+fn named<'a>(entity_type: &'a str, id: &'a str) -> Result<Uid<'a>, JsonError> {
+    let uid = Uid { entity_type, id };
+    match uid.has_type_name() {
+        true => Ok(uid),
+        false => Err(JsonError::new(format!("`{entity_type}` is not the name of an entity type"))),
     }
 }
 
-/// Identifiers joined by `::`, without white space.
-fn is_type_name(name: &str) -> bool {
-    name.split("::").all(|part| {
-        let mut chars = part.chars();
-        chars.next().is_some_and(|c| c == '_' || c.is_ascii_alphabetic())
-            && chars.all(|c| c == '_' || c.is_ascii_alphanumeric())
-    })
+#[cold]
+fn no_entity() -> JsonError {
+    JsonError::new("an entity is `{\"type\": …, \"id\": …}` with two strings")
+}
+
+#[cold]
+fn other(kind: Kind) -> JsonError {
+    JsonError::new(format!("expected an entity, `{{\"type\": …, \"id\": …}}`, not {kind}"))
 }
 
 /// The text of a Cedar string literal, without its quotes.
@@ -87,20 +125,20 @@ fn escape(chars: &mut std::str::Chars<'_>) -> Option<char> {
         '\'' => '\'',
         '"' => '"',
         'x' => {
-            let digits: String = chars.by_ref().take(2).collect();
-            let code = u8::from_str_radix(&digits, 16)
-                .ok()
-                .filter(|code| digits.len() == 2 && *code < 0x80)?;
-            char::from(code)
+            let (high, low) = (chars.next()?.to_digit(16)?, chars.next()?.to_digit(16)?);
+            char::from_u32(high * 16 + low).filter(char::is_ascii)?
         }
         'u' => {
-            if chars.next()? != '{' {
-                return None;
+            let (digits, rest) = chars.as_str().strip_prefix('{')?.split_once('}')?;
+            *chars = rest.chars();
+            let (mut code, mut count) = (0, 0);
+            for digit in digits.chars().filter(|digit| *digit != '_') {
+                (code, count) = (code * 16 + digit.to_digit(16)?, count + 1);
+                if count > 6 {
+                    return None;
+                }
             }
-            let digits: String =
-                chars.by_ref().take_while(|c| *c != '}').filter(|c| *c != '_').collect();
-            let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() <= 6)?;
-            char::from_u32(code)?
+            char::from_u32(code).filter(|_| count > 0)?
         }
         _ => return None,
     })
@@ -128,6 +166,20 @@ mod tests {
         check(r#"User::"a\"#, None);
         check(r#"User::"\u{110000}""#, None);
         check(r#"Us er::"a""#, None);
+        check(r#"User::"\x41\x7f\u{4_1}\0\'""#, Some(("User", "A\u{7f}A\0'")));
+        for bad in [
+            r"\x80",
+            r"\x+1",
+            r"\x4",
+            r"\u{}",
+            r"\u{41",
+            r"\u41",
+            r"\u{1234567}",
+            r"\u{d800}",
+            r"\q",
+        ] {
+            check(&format!("User::\"{bad}\""), None);
+        }
     }
 
     #[test]

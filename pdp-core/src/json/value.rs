@@ -4,15 +4,21 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
 
 use super::JsonError;
-use super::tree::Json;
+use super::cursor::{Cursor, Kind};
 use super::uid;
 use crate::ext::{Datetime, Duration};
 use crate::lookup;
 use crate::program::{
-    FieldRec, Span, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TYPE_ENTITY, TYPE_EXTENSION,
-    TYPE_RECORD, TYPE_SET, Tables,
+    FieldRec, SchemaType, Span, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TYPE_ENTITY,
+    TYPE_EXTENSION, TYPE_RECORD, TYPE_SET, Tables,
 };
 use crate::request::Value;
+
+/// Up to so many keys are compared with each other, or with the fields declared; more are sorted or looked up.
+const FEW: usize = 16;
+
+/// The pairs of a record.
+pub(super) type Pairs<'a> = &'a [(&'a str, Value<'a>)];
 
 /// The schema's types and the type that is expected.
 #[derive(Clone, Copy, Debug)]
@@ -23,134 +29,222 @@ pub(super) struct Expected<'t> {
     pub(super) closed: bool,
 }
 
+/// What the values of a record should be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Types<'t> {
+    /// Nothing is declared.
+    Unknown,
+    /// These fields, each of its type.
+    Fields {
+        tables: &'t Tables,
+        fields: &'t [FieldRec],
+        /// Exactly these fields, the required ones among them, at every level.
+        closed: bool,
+    },
+    /// All of one type.
+    Each(Expected<'t>),
+}
+
+// === impl Types ===
+
+impl<'t> Types<'t> {
+    /// What is expected under a key.
+    #[inline]
+    fn under(self, key: &str) -> Result<Option<Expected<'t>>, JsonError> {
+        match self {
+            Types::Unknown => Ok(None),
+            Types::Each(expected) => Ok(Some(expected)),
+            Types::Fields { tables, fields, closed } => match find(tables, fields, key) {
+                Some(field) => {
+                    Ok(Some(Expected { tables, schema_type: field.schema_type, closed }))
+                }
+                None if closed => {
+                    Err(JsonError::new(format!("`{key}` is not declared in the schema")))
+                }
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The name of a field that must be there and is not.
+    fn missing(self, pairs: Pairs<'_>) -> Option<&'t [u8]> {
+        let Types::Fields { tables, fields, closed: true } = self else { return None };
+        let name = |field: &FieldRec| lookup::symbol_text(tables, field.name);
+        let is_there =
+            |field: &FieldRec| pairs.iter().any(|(key, _)| key.as_bytes() == name(field));
+        fields.iter().find(|field| field.required == 1 && !is_there(field)).map(name)
+    }
+}
+
+#[inline]
+fn find<'t>(tables: &'t Tables, fields: &'t [FieldRec], key: &str) -> Option<&'t FieldRec> {
+    if fields.len() <= FEW {
+        let is_it = |field: &&FieldRec| lookup::symbol_text(tables, field.name) == key.as_bytes();
+        return fields.iter().find(is_it);
+    }
+    let symbol = lookup::symbol(tables, key.as_bytes())?;
+    fields.get(fields.binary_search_by_key(&symbol, |field| field.name).ok()?)
+}
+
 /// A value.
-pub(super) fn value<'a>(
-    json: Json<'a>,
+#[inline(always)]
+fn read<'a>(
+    cursor: &mut Cursor<'a>,
     expected: Option<Expected<'_>>,
-    arena: &'a Bump,
 ) -> Result<Value<'a>, JsonError> {
-    let known = expected
-        .and_then(|e| e.tables.schema_types.get(e.schema_type as usize).map(|node| (e, node)));
-    let Some((expected, node)) = known else { return plain(json, arena) };
-    match node.kind {
-        TYPE_ENTITY => uid::from_json(json, false, arena).map(Value::Entity),
-        TYPE_EXTENSION => match json {
-            Json::Object([("__extn", call)]) => extension(*call, arena),
-            call @ Json::Object(_) => extension(call, arena),
-            Json::Text(text) => construct(constructor(node.a), text),
-            json => Err(JsonError::new(format!("expected a string, not {}", json.kind()))),
-        },
-        TYPE_SET => match json {
-            Json::Array(items) => {
-                let element = Expected { schema_type: node.a, ..expected };
-                set(items, Some(element), arena)
-            }
-            json => Err(JsonError::new(format!("expected an array, not {}", json.kind()))),
-        },
-        TYPE_RECORD => match json {
-            Json::Object(pairs) => {
-                let fields = Span { start: node.a, len: node.b }.of(&expected.tables.fields);
-                record(pairs, expected.tables, fields, expected.closed, arena).map(Value::Record)
-            }
-            json => Err(JsonError::new(format!("expected an object, not {}", json.kind()))),
-        },
+    match expected.and_then(|e| e.tables.schema_types.get(e.schema_type as usize).zip(Some(e))) {
         // Where a primitive is expected, what is there is read as it is; `decide` says whether it fits.
-        _ => plain(json, arena),
+        Some((node, expected)) if node.kind >= TYPE_ENTITY => led(cursor, node, expected),
+        _ => plain(cursor),
     }
 }
 
-/// A record with the types its fields have. `closed`: exactly these fields, the required ones among them, at every level.
+/// A value of a type that leads the reading.
+fn led<'a>(
+    cursor: &mut Cursor<'a>,
+    node: &SchemaType,
+    expected: Expected<'_>,
+) -> Result<Value<'a>, JsonError> {
+    let (kind, Expected { tables, closed, .. }) = (cursor.kind()?, expected);
+    match (node.kind, kind) {
+        (TYPE_ENTITY, _) => uid::read(cursor, false).map(Value::Entity),
+        (TYPE_EXTENSION, Kind::Text) => construct(constructor(node.a), cursor.text()?),
+        (TYPE_EXTENSION, Kind::Object) => extension(plain(cursor)?),
+        (TYPE_EXTENSION, _) => Err(JsonError::new(format!("expected a string, not {kind}"))),
+        (TYPE_SET, Kind::Array) => {
+            set(cursor, Some(Expected { tables, schema_type: node.a, closed }))
+        }
+        (TYPE_SET, _) => Err(JsonError::new(format!("expected an array, not {kind}"))),
+        (TYPE_RECORD, Kind::Object) => {
+            let fields = Span { start: node.a, len: node.b }.of(&tables.fields);
+            record(cursor, Types::Fields { tables, fields, closed }).map(Value::Record)
+        }
+        (TYPE_RECORD, _) => Err(JsonError::new(format!("expected an object, not {kind}"))),
+        _ => plain(cursor),
+    }
+}
+
+/// A record, whose first byte is next.
 pub(super) fn record<'a>(
-    pairs: &[(&'a str, Json<'a>)],
-    tables: &Tables,
-    fields: &[FieldRec],
-    closed: bool,
-    arena: &'a Bump,
-) -> Result<&'a [(&'a str, Value<'a>)], JsonError> {
-    let name = |field: &FieldRec| {
-        std::str::from_utf8(lookup::symbol_text(tables, field.name)).unwrap_or("")
-    };
-    let mut read = ArenaVec::with_capacity_in(pairs.len(), arena);
-    for (key, json) in pairs {
-        let field = lookup::symbol(tables, key.as_bytes()).and_then(|symbol| {
-            fields.get(fields.binary_search_by_key(&symbol, |field| field.name).ok()?)
-        });
-        if field.is_none() && closed {
-            return Err(JsonError::new(format!("`{key}` is not declared in the schema")));
+    cursor: &mut Cursor<'a>,
+    types: Types<'_>,
+) -> Result<Pairs<'a>, JsonError> {
+    cursor.enter()?;
+    let mut pairs = ArenaVec::new_in(cursor.arena);
+    while let Some(key) = cursor.key(pairs.is_empty())? {
+        let expected = types.under(key)?;
+        if pairs.is_empty() {
+            pairs.reserve(4);
         }
-        let expected =
-            field.map(|field| Expected { tables, schema_type: field.schema_type, closed });
-        read.push((*key, value(*json, expected, arena).map_err(|e| e.within(key))?));
+        pairs.push((key, read(cursor, expected).map_err(|e| e.within(key))?));
     }
-    if closed {
-        let missing = fields
-            .iter()
-            .find(|field| field.required == 1 && !pairs.iter().any(|(key, _)| *key == name(field)));
-        if let Some(missing) = missing {
-            return Err(JsonError::new(format!("`{}` is missing", name(missing))));
+    let pairs = pairs.into_bump_slice();
+    if let Some(key) = key_twice(pairs, cursor.arena) {
+        return Err(cursor.error(&format!("key `{key}` occurs twice")));
+    }
+    match types.missing(pairs) {
+        Some(name) => {
+            Err(JsonError::new(format!("`{}` is missing", String::from_utf8_lossy(name))))
         }
+        None => Ok(pairs),
     }
-    Ok(read.into_bump_slice())
 }
 
-/// A record without a schema.
-pub(super) fn plain_record<'a>(
-    pairs: &[(&'a str, Json<'a>)],
-    arena: &'a Bump,
-) -> Result<&'a [(&'a str, Value<'a>)], JsonError> {
-    let mut read = ArenaVec::with_capacity_in(pairs.len(), arena);
-    for (key, json) in pairs {
-        read.push((*key, plain(*json, arena).map_err(|e| e.within(key))?));
+/// A key that occurs twice. Sorts many, so that they do not take quadratic time.
+fn key_twice<'a>(pairs: Pairs<'a>, arena: &'a Bump) -> Option<&'a str> {
+    if pairs.len() <= FEW {
+        let earlier = |at: usize| pairs.iter().take(at).map(|(key, _)| *key);
+        let mut keys = pairs.iter().map(|(key, _)| *key).enumerate();
+        return keys.find(|(at, key)| earlier(*at).any(|other| other == *key)).map(|(_, key)| key);
     }
-    Ok(read.into_bump_slice())
+    let keys = arena.alloc_slice_fill_iter(pairs.iter().map(|(key, _)| *key));
+    keys.sort_unstable();
+    keys.iter().zip(keys.iter().skip(1)).find(|(key, next)| key == next).map(|(key, _)| *key)
 }
 
-fn plain<'a>(json: Json<'a>, arena: &'a Bump) -> Result<Value<'a>, JsonError> {
-    Ok(match json {
-        Json::Null => return Err(JsonError::new("null is no value; leave the attribute out")),
-        Json::Bool(b) => Value::Bool(b),
-        Json::Int(i) => Value::Long(i),
-        Json::Text(text) => Value::String(text),
-        Json::Array(items) => return set(items, None, arena),
-        Json::Object([("__entity", inner @ Json::Object(_))]) => {
-            Value::Entity(uid::from_json(*inner, false, arena)?)
-        }
-        Json::Object([("__extn", call @ Json::Object(_))]) => return extension(*call, arena),
-        Json::Object([("__expr", Json::Text(_))]) => {
-            return Err(JsonError::new("`__expr` is not supported; use `__entity` or `__extn`"));
-        }
-        Json::Object(pairs) => Value::Record(plain_record(pairs, arena)?),
+/// A value of which nothing is known.
+#[inline(always)]
+fn plain<'a>(cursor: &mut Cursor<'a>) -> Result<Value<'a>, JsonError> {
+    Ok(match cursor.kind()? {
+        Kind::Text => Value::String(cursor.text()?),
+        Kind::Number => Value::Long(cursor.number()?),
+        Kind::Bool => Value::Bool(cursor.boolean()?),
+        Kind::Null => return Err(JsonError::new("null is no value; leave the attribute out")),
+        Kind::Array => return set(cursor, None),
+        Kind::Object => return object(cursor),
     })
 }
 
-fn set<'a>(
-    items: &[Json<'a>],
-    element: Option<Expected<'_>>,
-    arena: &'a Bump,
-) -> Result<Value<'a>, JsonError> {
-    let mut read = ArenaVec::with_capacity_in(items.len(), arena);
-    for (at, item) in items.iter().enumerate() {
-        read.push(value(*item, element, arena).map_err(|e| e.within(&format!("[{at}]")))?);
+#[inline(never)]
+fn object<'a>(cursor: &mut Cursor<'a>) -> Result<Value<'a>, JsonError> {
+    unescaped(record(cursor, Types::Unknown)?)
+}
+
+/// What an object means as a value: itself, or what an escape, which has one key, stands for. The object under the key
+/// was read as a value, too; only then is known that the escape has no second key, and is none.
+fn unescaped<'a>(pairs: Pairs<'a>) -> Result<Value<'a>, JsonError> {
+    match *pairs {
+        [("__entity", Value::Record(inner))] => uid::of_record(inner).map(Value::Entity),
+        [("__extn", Value::Record(inner))] => call(inner),
+        [("__entity" | "__extn", inner)] if is_unescaped(&inner) => {
+            Err(JsonError::new("an escape is not written inside another"))
+        }
+        [("__expr", Value::String(_))] => {
+            Err(JsonError::new("`__expr` is not supported; use `__entity` or `__extn`"))
+        }
+        _ => Ok(Value::Record(pairs)),
     }
-    Ok(Value::Set(read.into_bump_slice()))
+}
+
+/// Whether a value of which nothing was known came from an escape.
+fn is_unescaped(value: &Value<'_>) -> bool {
+    match value {
+        Value::Entity(_) | Value::Decimal(_) | Value::Ip(_) => true,
+        Value::Datetime(_) | Value::Duration(_) => true,
+        Value::Bool(_) | Value::Long(_) | Value::String(_) => false,
+        Value::Set(_) | Value::Record(_) => false,
+    }
+}
+
+/// Whether an object with these pairs is an escape, or would be one.
+pub(super) fn is_escape(pairs: Pairs<'_>) -> bool {
+    match *pairs {
+        [("__entity" | "__extn" | "__expr", inner)] => {
+            matches!(inner, Value::Record(_) | Value::String(_)) || is_unescaped(&inner)
+        }
+        _ => false,
+    }
+}
+
+fn set<'a>(cursor: &mut Cursor<'a>, element: Option<Expected<'_>>) -> Result<Value<'a>, JsonError> {
+    cursor.enter()?;
+    let mut items = ArenaVec::new_in(cursor.arena);
+    while cursor.item(items.is_empty())? {
+        let item = read(cursor, element).map_err(|e| e.within_item(items.len()))?;
+        items.push(item);
+    }
+    Ok(Value::Set(items.into_bump_slice()))
+}
+
+/// What was written as an object where an extension value is expected.
+fn extension(value: Value<'_>) -> Result<Value<'_>, JsonError> {
+    match value {
+        Value::Record(pairs) => call(pairs),
+        Value::Decimal(_) | Value::Ip(_) | Value::Datetime(_) | Value::Duration(_) => Ok(value),
+        _ => Err(no_call()),
+    }
 }
 
 /// `{"fn": …, "arg": …}`, or `"args"` for functions of two arguments.
-fn extension<'a>(call: Json<'a>, arena: &'a Bump) -> Result<Value<'a>, JsonError> {
-    let Some(Json::Text(function)) = call.get("fn") else {
-        return Err(JsonError::new("an extension value is `{\"fn\": …, \"arg\": …}`"));
-    };
-    let arg = call.get("arg").or(match call.get("args") {
-        Some(Json::Array([only])) => Some(*only),
-        _ => None,
-    });
-    match (function, arg, call.get("args")) {
-        (_, Some(Json::Text(text)), _) => construct(function, text),
+fn call<'a>(pairs: Pairs<'a>) -> Result<Value<'a>, JsonError> {
+    let part = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    let Some(Value::String(function)) = part("fn") else { return Err(no_call()) };
+    match (function, part("arg"), part("args")) {
+        (_, Some(Value::String(text)), _) => construct(function, text),
+        (_, None, Some(Value::Set(&[Value::String(text)]))) => construct(function, text),
         // How Cedar prints datetimes: an offset from the epoch.
-        ("offset", None, Some(Json::Array([from, by]))) => {
-            let from = nested(*from, TAG_DATETIME, arena)?;
-            let by = nested(*by, TAG_DURATION, arena)?;
-            match (from, by) {
+        ("offset", None, Some(Value::Set(&[from, by]))) => {
+            match (argument(from, TAG_DATETIME)?, argument(by, TAG_DURATION)?) {
                 (Value::Datetime(from), Value::Duration(by)) => from
                     .offset(by)
                     .map(Value::Datetime)
@@ -162,12 +256,16 @@ fn extension<'a>(call: Json<'a>, arena: &'a Bump) -> Result<Value<'a>, JsonError
     }
 }
 
-fn nested<'a>(json: Json<'a>, tag: u32, arena: &'a Bump) -> Result<Value<'a>, JsonError> {
-    match json {
-        Json::Text(text) => construct(constructor(tag), text),
-        Json::Object([("__extn", call)]) => extension(*call, arena),
-        call => extension(call, arena),
+fn argument(value: Value<'_>, tag: u32) -> Result<Value<'_>, JsonError> {
+    match value {
+        Value::String(text) => construct(constructor(tag), text),
+        value => extension(value),
     }
+}
+
+#[cold]
+fn no_call() -> JsonError {
+    JsonError::new("an extension value is `{\"fn\": …, \"arg\": …}`")
 }
 
 fn construct<'a>(function: &str, text: &str) -> Result<Value<'a>, JsonError> {

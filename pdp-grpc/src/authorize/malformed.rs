@@ -1,18 +1,23 @@
-//! Why a message is not a question, and where in it.
+//! Why bytes are not a question, and where in them.
 //!
 //! A path is built on the stack while reading and printed only when something is refused.
 
 use std::fmt;
 
+use super::wire::Damage;
 use crate::text::shorten;
 
 /// How much of a key and of a whole path is repeated in a message, which travels in a header.
 const KEY_CHARS_MAX: usize = 40;
 const PATH_CHARS_MAX: usize = 160;
 
-/// Why a message is not a question.
+/// Why bytes are not a question.
+// One word, because every step of reading may return it.
 #[derive(Debug)]
-pub(crate) struct Malformed {
+pub struct Malformed(Box<Refusal>);
+
+#[derive(Debug)]
+struct Refusal {
     path: String,
     fault: Fault,
 }
@@ -20,6 +25,7 @@ pub(crate) struct Malformed {
 /// What is wrong with it.
 #[derive(Debug)]
 pub(super) enum Fault {
+    Bytes(Damage),
     EntityMissing,
     EntryWithoutValue,
     KindMissing,
@@ -33,6 +39,7 @@ pub(super) enum Fault {
 /// Where in a message a value stands; printed only when it is refused.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'p> {
+    Message,
     Field(&'static str),
     Part(&'p Path<'p>, &'static str),
     Key(&'p Path<'p>, &'p str),
@@ -49,14 +56,23 @@ pub(super) fn quoted(text: &str) -> String {
 impl Malformed {
     #[cold]
     pub(super) fn at(path: Path<'_>, fault: Fault) -> Self {
-        Self { path: shorten(&path.to_string(), PATH_CHARS_MAX), fault }
+        Self(Box::new(Refusal { path: shorten(&path.to_string(), PATH_CHARS_MAX), fault }))
+    }
+
+    #[cold]
+    pub(super) fn bytes(path: Path<'_>, damage: Damage) -> Self {
+        Self::at(path, Fault::Bytes(damage))
     }
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = &self.path;
-        match &self.fault {
+        let Refusal { path, fault } = &*self.0;
+        match fault {
+            Fault::Bytes(damage) => {
+                write!(f, "the bytes are no `pdp.v1.AuthorizeRequest`: {damage}")?;
+                if path.is_empty() { Ok(()) } else { write!(f, ", in `{path}`") }
+            }
             Fault::EntityMissing => {
                 write!(f, "`{path}` is missing; name an entity by its type and id")
             }
@@ -85,12 +101,15 @@ impl fmt::Display for Malformed {
     }
 }
 
+impl std::error::Error for Malformed {}
+
 // === impl Path ===
 
 /// Prints `entities[0].attributes["mfa"]`.
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Path::Message => Ok(()),
             Path::Field(name) => f.write_str(name),
             Path::Part(parent, name) => write!(f, "{parent}.{name}"),
             Path::Key(parent, key) => write!(f, "{parent}[\"{}\"]", quoted(key)),

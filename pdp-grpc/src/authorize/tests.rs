@@ -2,8 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod against_prost;
+mod merging;
 mod random;
 mod refusals;
+
+use pdp_core::json::Arena;
+use pdp_core::{Datetime, Decimal, Duration};
+use prost::Message;
 
 use super::*;
 
@@ -46,13 +52,19 @@ fn with_context(context: Vec<pb::Entry>) -> pb::AuthorizeRequest {
 #[track_caller]
 fn accepted(message: &pb::AuthorizeRequest, look: impl FnOnce(&Request<'_>)) {
     let arena = Arena::new();
-    look(&read(message, NOW, &arena, VALUE_DEPTH_MAX).unwrap());
+    let bytes = message.encode_to_vec();
+    look(&read_request(&bytes, NOW, &arena, VALUE_DEPTH_MAX).unwrap());
 }
 
 #[track_caller]
 fn refused(message: &pb::AuthorizeRequest, expected: &str) {
-    let arena = Arena::new();
-    assert_eq!(read(message, NOW, &arena, VALUE_DEPTH_MAX).unwrap_err().to_string(), expected);
+    assert_eq!(refusal(&message.encode_to_vec(), VALUE_DEPTH_MAX), expected);
+}
+
+/// Why these bytes are refused.
+#[track_caller]
+fn refusal(bytes: &[u8], depth_max: u32) -> String {
+    read_request(bytes, NOW, &Arena::new(), depth_max).unwrap_err().to_string()
 }
 
 /// Refused in the context, under the key `x`.
@@ -134,8 +146,8 @@ fn delegation_and_entities_are_read_whole() {
         }],
         ..question()
     };
-    assert_eq!(delegation_fields(&message), ["on_behalf_of", "actors", "scopes"]);
     accepted(&message, |request| {
+        assert_eq!(delegation_fields(request), ["on_behalf_of", "actors", "scopes"]);
         assert_eq!(request.on_behalf_of, Some(Uid::new("User", "bob")));
         assert_eq!(request.actors, [Uid::new("Agent", "a"), Uid::new("Agent", "b")]);
         assert_eq!(request.scopes, ["crm:read", ""]);
@@ -150,14 +162,13 @@ fn delegation_and_entities_are_read_whole() {
 
 #[test]
 fn each_statement_of_delegation_is_seen() {
-    assert!(delegation_fields(&question()).is_empty());
-    let on_behalf_of = Some(pb::EntityUid::default());
-    assert_eq!(
-        delegation_fields(&pb::AuthorizeRequest { on_behalf_of, ..question() }),
-        ["on_behalf_of"]
-    );
-    let actors = vec![pb::EntityUid::default()];
-    assert_eq!(delegation_fields(&pb::AuthorizeRequest { actors, ..question() }), ["actors"]);
-    let scopes = vec![String::new()];
-    assert_eq!(delegation_fields(&pb::AuthorizeRequest { scopes, ..question() }), ["scopes"]);
+    accepted(&question(), |request| assert!(delegation_fields(request).is_empty()));
+    let bob = || name("User", "bob");
+    for (message, stated) in [
+        (pb::AuthorizeRequest { on_behalf_of: Some(bob()), ..question() }, "on_behalf_of"),
+        (pb::AuthorizeRequest { actors: vec![bob()], ..question() }, "actors"),
+        (pb::AuthorizeRequest { scopes: vec![String::new()], ..question() }, "scopes"),
+    ] {
+        accepted(&message, |request| assert_eq!(delegation_fields(request), [stated]));
+    }
 }

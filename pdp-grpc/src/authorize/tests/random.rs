@@ -1,14 +1,12 @@
-//! Random requests survive the wire; random bytes do no harm.
-
-use prost::Message;
+//! Random requests survive the wire.
 
 use super::*;
 
 /// A small generator with a fixed seed: a failure is the same on every machine.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -78,7 +76,7 @@ impl Dice {
         }
     }
 
-    fn request<'a>(&mut self, arena: &'a Arena) -> Request<'a> {
+    pub(super) fn request<'a>(&mut self, arena: &'a Arena) -> Request<'a> {
         let entities: Vec<_> = (0..self.roll(3))
             .map(|_| InlineEntity {
                 uid: self.uid(arena),
@@ -107,8 +105,7 @@ fn any_request_comes_back_from_the_wire_as_it_was() {
         arena.reset();
         let request = dice.request(&arena);
         let bytes = write(&request).unwrap().encode_to_vec();
-        let message = pb::AuthorizeRequest::decode(&*bytes).unwrap();
-        let back = read(&message, NOW, &arena, VALUE_DEPTH_MAX).unwrap();
+        let back = read_request(&bytes, NOW, &arena, VALUE_DEPTH_MAX).unwrap();
         // `InlineEntity` has no equality; its debug form shows all of it.
         let expected = Request { now: Some(NOW), ..request };
         assert_eq!(format!("{back:?}"), format!("{expected:?}"));
@@ -134,34 +131,4 @@ fn kind_number(value: &Value<'_>) -> usize {
         Value::Datetime(_) => 8,
         Value::Duration(_) => 9,
     }
-}
-
-#[test]
-fn damaged_bytes_are_refused_or_read_and_nothing_else_happens() {
-    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
-    let mut arena = Arena::new();
-    let (mut undecodable, mut refused, mut accepted) = (0, 0, 0);
-    for _ in 0..20_000 {
-        arena.reset();
-        let mut bytes = write(&dice.request(&arena)).unwrap().encode_to_vec();
-        for _ in 0..=dice.roll(3) {
-            let at = dice.roll(bytes.len() as u64) as usize;
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte = dice.roll(256) as u8;
-            }
-        }
-        match pb::AuthorizeRequest::decode(&*bytes) {
-            Err(_) => undecodable += 1,
-            Ok(message) => match read(&message, NOW, &arena, VALUE_DEPTH_MAX) {
-                Err(malformed) => refused += usize::from(!malformed.to_string().is_empty()),
-                Ok(request) => {
-                    // What was read can be said again.
-                    assert!(write(&Request { now: None, ..request }).is_ok());
-                    accepted += 1;
-                }
-            },
-        }
-    }
-    assert_eq!(undecodable + refused + accepted, 20_000);
-    assert!(undecodable > 0 && refused > 0 && accepted > 0, "the damage reaches every way out");
 }

@@ -1,7 +1,5 @@
 //! Every reason to refuse a message, with the path it names.
 
-use prost::Message;
-
 use super::*;
 
 #[test]
@@ -92,11 +90,11 @@ fn a_value_without_value_or_kind_is_named() {
 
 #[test]
 fn a_kind_of_a_newer_protocol_is_refused_and_not_dropped() {
-    // Field 99 of `Value`, in the place of a kind.
-    let newer_value: &[u8] = &[0x98, 0x06, 0x01];
-    let decoded = pb::Value::decode(newer_value).unwrap();
-    refused(
-        &with_context(vec![pb::Entry { key: "x".to_owned(), value: Some(decoded) }]),
+    // The key `x`, and a value that has field 99 in the place of a kind.
+    let entry: &[u8] = &[0x0A, 1, b'x', 0x12, 3, 0x98, 0x06, 0x01];
+    let bytes = [&question().encode_to_vec(), &[0x22, 8][..], entry].concat();
+    assert_eq!(
+        refusal(&bytes, VALUE_DEPTH_MAX),
         "`context[\"x\"]` has no kind, or one that this server does not know; set one of those in `pdp.v1.Value`",
     );
 }
@@ -142,9 +140,33 @@ fn long_texts_do_not_make_long_messages() {
     let long = "\u{10ffff}".repeat(30_000);
     let message =
         with_context(vec![entry(&long, record(vec![entry(&long, Kind::Ip(long.clone()))]))]);
-    let arena = Arena::new();
-    let text = read(&message, NOW, &arena, VALUE_DEPTH_MAX).unwrap_err().to_string();
+    let text = refusal(&message.encode_to_vec(), VALUE_DEPTH_MAX);
     assert!(text.chars().count() < 400, "{text}");
+}
+
+#[test]
+fn bytes_that_are_no_message_are_refused_with_the_place() {
+    let refused = |bytes: &[u8], expected: &str| {
+        let expected = format!("the bytes are no `pdp.v1.AuthorizeRequest`: {expected}");
+        assert_eq!(refusal(bytes, VALUE_DEPTH_MAX), expected, "{bytes:?}");
+    };
+    let long = [0xFF; 10];
+    refused(&long, "a number is cut off or has more than 64 bits");
+    refused(&[0x80], "a number is cut off or has more than 64 bits");
+    refused(&[0x00], "a field has no possible number");
+    refused(&[0x0A, 5, 1], "a field is longer than what is there");
+    refused(&[0x08, 1], "a field is of another wire type than declared, in `principal`");
+    refused(
+        &[0x0A, 2, 0x08, 1],
+        "a field is of another wire type than declared, in `principal.type`",
+    );
+    refused(&[0x0A, 3, 0x0A, 1, 0xFF], "a string is not UTF-8, in `principal.type`");
+    refused(&[0x3A, 1, 0xFF], "a string is not UTF-8, in `scopes`");
+    refused(&[0x7B], "a number is cut off or has more than 64 bits");
+    refused(&[0x7B, 0x74], "a group ends that was not begun");
+    refused(&[0x7C], "a group ends that was not begun");
+    refused(&[0x7E], "a field is of another wire type than declared");
+    refused(&[0x7B; 101], "messages are nested too deep");
 }
 
 // === depth ===
@@ -177,17 +199,19 @@ fn nesting_is_limited_by_us_and_never_by_the_stack() {
     // One more level is refused with its path.
     let deeper = records(VALUE_DEPTH_MAX + 1);
     assert_eq!(pb::AuthorizeRequest::decode(&*deeper.encode_to_vec()).unwrap(), deeper);
-    let arena = Arena::new();
-    let text = read(&deeper, NOW, &arena, VALUE_DEPTH_MAX).unwrap_err().to_string();
+    let text = refusal(&deeper.encode_to_vec(), VALUE_DEPTH_MAX);
     assert!(
         text.starts_with("`context[\"r\"][\"r\"]") && text.ends_with("values may have 32 levels"),
         "{text}"
     );
-    let text = read(&records(3), NOW, &arena, 2).unwrap_err().to_string();
+    // A host that allows more than any server does gets what servers allow.
+    assert_eq!(refusal(&deeper.encode_to_vec(), u32::MAX), text);
+    let text = refusal(&records(3).encode_to_vec(), 2);
     assert_eq!(text, "`context[\"r\"][\"r\"][\"r\"]` is nested too deep; values may have 2 levels");
 
-    // Far more is refused by the decoder, before anything recurses over it.
-    assert!(pb::AuthorizeRequest::decode(&*records(60).encode_to_vec()).is_err());
+    // Far more is refused as soon, before anything recurses over it.
+    let far_deeper = records(10_000).encode_to_vec();
+    assert!(refusal(&far_deeper, VALUE_DEPTH_MAX).ends_with("values may have 32 levels"));
 }
 
 #[test]
