@@ -155,9 +155,10 @@ pub enum Came {
 pub struct Engine {
     /// One a variant that some mode asks, and one whose entities changed.
     deciders: Vec<Option<Decider>>,
+    /// Memory for each of them, so that what one request leaves behind meets the next one of the same bundle.
+    scratches: Vec<Scratch>,
     /// What the strict validator says.
     pub validates: bool,
-    scratch: Scratch,
     arena: Arena,
 }
 
@@ -177,7 +178,7 @@ impl Engine {
         Ok(Self {
             deciders: deciders.collect::<Result<_, _>>()?,
             validates: source.validates(),
-            scratch: Scratch::new(),
+            scratches: (0..=LIVE).map(|_| Scratch::new()).collect(),
             arena: Arena::new(),
         })
     }
@@ -206,7 +207,9 @@ impl Engine {
         validate_request: bool,
     ) -> Came {
         self.arena.reset();
-        let Some(Some(decider)) = self.deciders.get(mode.variant) else {
+        let (decider, scratch) =
+            (self.deciders.get(mode.variant), self.scratches.get_mut(mode.variant));
+        let (Some(Some(decider)), Some(scratch)) = (decider, scratch) else {
             return Came::Refused(format!("there is no {mode:?}"));
         };
         let bundle = decider.bundle().map(Arc::as_ref).filter(|_| by_schema);
@@ -217,12 +220,12 @@ impl Engine {
         };
         let options = mode.options(validate_request);
         if mode.way != Way::Filter {
-            return came(mode, &decider.decide_with(&mut self.scratch, &request, &options));
+            return came(mode, &decider.decide_with(scratch, &request, &options));
         }
         // What the first one leaves behind must not show in the second.
         let resources = [request.principal, request.resource];
         let mut last = Came::Refused("the filter did not answer".to_owned());
-        decider.filter(&mut self.scratch, &request, &resources, &options, |_, answer| {
+        decider.filter(scratch, &request, &resources, &options, |_, answer| {
             last = came(mode, answer);
         });
         last
