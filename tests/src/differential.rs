@@ -21,6 +21,19 @@ const FINDINGS_SHOWN: usize = 3;
 /// Worlds handed to a thread at once: worlds that follow each other share what they are drawn from.
 const BATCH_WORLDS: u64 = 64;
 
+/// What a campaign compares.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many cases, at least.
+    pub cases: u64,
+    /// What worlds are drawn from.
+    pub seed: u64,
+    /// Requests of each world.
+    pub requests: usize,
+    /// How the engine is asked.
+    pub modes: Vec<Mode>,
+}
+
 /// What a campaign found.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -43,17 +56,13 @@ pub struct Difference {
     pub text: String,
 }
 
-/// Compares `cases` requests drawn from `seed` in these modes, on `threads` threads. `progress` is told the cases done so far.
-pub fn run(
-    cases: u64,
-    seed: u64,
-    threads: usize,
-    modes: &[Mode],
-    progress: &(impl Fn(u64) + Sync),
-) -> Report {
+/// Compares what a plan asks for, on `threads` threads. `progress` is told the cases done so far.
+pub fn run(plan: &Plan, threads: usize, progress: &(impl Fn(u64) + Sync)) -> Report {
+    let Plan { cases, seed, requests, ref modes } = *plan;
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let campaign = || {
-        let (mut judge, mut generator) = (Judge::default(), Generator::new(seed));
+        let (mut judge, mut generator) =
+            (Judge::default(), Generator::new(seed).with_requests(requests));
         let mut report = Report { coverage: Coverage::new(), ..Report::default() };
         while done.load(Ordering::Relaxed) < cases {
             let first = next.fetch_add(BATCH_WORLDS, Ordering::Relaxed);

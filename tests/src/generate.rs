@@ -49,7 +49,7 @@ use scope::Slots;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How many requests each world has.
+/// How many requests each world has, unless a campaign asks for more: policies take longer to read than to ask.
 pub const REQUESTS_PER_WORLD: usize = 16;
 /// How many worlds in a row share entity types and actions, so that an oracle may keep the schema it has read.
 pub const WORLDS_PER_MODEL: u64 = 16;
@@ -64,6 +64,7 @@ pub const POLICIES_MAX: usize = 30;
 #[derive(Debug)]
 pub struct Generator {
     seed: u64,
+    requests: usize,
     block: Option<(u64, Block)>,
     scenery: Option<(u64, Scenery)>,
 }
@@ -86,7 +87,12 @@ const WORLD_STREAM: u64 = 3;
 impl Generator {
     /// A generator of the worlds of `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { seed, block: None, scenery: None }
+        Self { seed, requests: REQUESTS_PER_WORLD, block: None, scenery: None }
+    }
+
+    /// The same worlds with so many requests each; the first ones are the same.
+    pub fn with_requests(self, requests: usize) -> Self {
+        Self { requests, ..self }
     }
 
     /// The world at `index`; it does not depend on which worlds were drawn before.
@@ -103,7 +109,7 @@ impl Generator {
             Some((drawn, scenery)) if drawn == store => scenery,
             _ => Scenery::draw(stream(STORE_STREAM, store), &block.model),
         };
-        let world = block.world(&scenery, &mut stream(WORLD_STREAM, index));
+        let world = block.world(&scenery, &mut stream(WORLD_STREAM, index), self.requests);
         self.block = Some((number, block));
         self.scenery = Some((store, scenery));
         world
@@ -119,7 +125,7 @@ impl Block {
         Self { model: Arc::new(model), schema, paths: HashMap::new() }
     }
 
-    fn world(&mut self, scenery: &Scenery, rng: &mut Rng) -> World {
+    fn world(&mut self, scenery: &Scenery, rng: &mut Rng, count: usize) -> World {
         let model = Arc::clone(&self.model);
         let aims: Vec<Aim> = (0..rng.weighted(&[(3, 1), (4, 2), (2, 3)]))
             .map(|_| aim(rng, &model, scenery))
@@ -131,8 +137,8 @@ impl Block {
             aims: &aims,
             schema: scenery.schema,
         };
-        let mut requests: Vec<Request> = Vec::with_capacity(REQUESTS_PER_WORLD);
-        while requests.len() < REQUESTS_PER_WORLD {
+        let mut requests: Vec<Request> = Vec::with_capacity(count);
+        while requests.len() < count {
             let mut request = requester.draw(rng, &requests);
             for _ in 0..REDRAWS_MAX {
                 if requests.contains(&request) {
