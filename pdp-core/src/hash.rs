@@ -32,9 +32,7 @@ pub(crate) fn pair(a: u32, b: u32) -> u32 {
 #[inline]
 pub(crate) fn key(key: u32) -> u32 {
     let product = u64::from(key).wrapping_mul(MULTIPLIER);
-    #[expect(clippy::cast_possible_truncation, reason = "the high half is meant")]
-    let high = (product >> 32) as u32;
-    high
+    (product >> 32) as u32
 }
 
 /// Where the hash of a list of values begins.

@@ -2,7 +2,7 @@
 //!
 //! The differential campaign compares both with Cedar on generated worlds. Here is what it cannot reach: delegation,
 //! limits, refusals, order, the absence of a bundle, and memory.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::sync::Arc;
 

@@ -37,7 +37,7 @@ const TASKS: [Task; 7] = [
     },
     Task {
         name: "differential",
-        arguments: "[--cases N] [--seed S] [--world I]",
+        arguments: "[--cases N] [--seed S] [--requests N] [--modes all|standard] [--world I]",
         what: "generated worlds, compared with Cedar; seed and world of a finding show it again",
         run: proof::differential,
     },
