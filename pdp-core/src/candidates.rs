@@ -57,7 +57,26 @@ pub(crate) fn sides<'t>(t: &'t Tables, s: &mut Scratch, asked: [u32; 3]) -> Side
 }
 
 /// Fills `scratch.candidates` with the policies whose scope the triple matches, each once. An error: no steps left.
-pub(crate) fn collect(
+#[inline]
+pub(crate) fn find(
+    t: &Tables,
+    s: &mut Scratch,
+    sides: &Sides<'_>,
+    asked: [u32; 3],
+    all_policies: bool,
+    fuel: &mut u64,
+) -> Result<(), ErrorKind> {
+    match all_policies {
+        false => collect(t, s, sides, asked, fuel),
+        true => {
+            collect_all(t, s, asked);
+            Ok(())
+        }
+    }
+}
+
+/// Asks the index.
+fn collect(
     t: &Tables,
     s: &mut Scratch,
     sides: &Sides<'_>,
@@ -157,7 +176,7 @@ fn columns(
 }
 
 /// Fills `scratch.candidates` without the index: each policy's scope is evaluated. For proof and comparison.
-pub(crate) fn collect_all(t: &Tables, s: &mut Scratch, [principal, action, resource]: [u32; 3]) {
+fn collect_all(t: &Tables, s: &mut Scratch, [principal, action, resource]: [u32; 3]) {
     let mut candidates = std::mem::take(&mut s.candidates);
     candidates.clear();
     for policy in &t.policies {

@@ -115,14 +115,10 @@ impl Decider {
             let [p, a, r] = [principal, action, resource].map(Val::entity);
             scratch.reads.begin(t, [p, a, r, prepared.context]);
             let asked = [principal, action, resource];
-            match options.all_policies {
-                // With all the steps there are: also what a decision would not come to is shown.
-                false => {
-                    let sides = candidates::sides(t, scratch, asked);
-                    let _ = candidates::collect(t, scratch, &sides, asked, &mut { u64::MAX });
-                }
-                true => candidates::collect_all(t, scratch, asked),
-            }
+            let sides = candidates::sides(t, scratch, asked);
+            // With all the steps there are: also what a decision would not come to is shown.
+            let mut fuel = u64::MAX;
+            let _ = candidates::find(t, scratch, &sides, asked, options.all_policies, &mut fuel);
             let found = std::mem::take(&mut scratch.candidates);
             for posting in found.iter().flat_map(|run| run.of(&t.postings)) {
                 visit(&mut Candidate { bundle, scratch, policy: posting.ix(), leg });

@@ -260,16 +260,8 @@ fn leg(
     let asked = [principal, prepared.action, prepared.resource];
     let [p, a, r] = asked.map(Val::entity);
     s.reads.begin(t, [p, a, r, prepared.context]);
-    let collected = match options.all_policies {
-        false => {
-            let sides = candidates::sides(t, s, asked);
-            candidates::collect(t, s, &sides, asked, fuel)
-        }
-        true => {
-            candidates::collect_all(t, s, asked);
-            Ok(())
-        }
-    };
+    let sides = candidates::sides(t, s, asked);
+    let collected = candidates::find(t, s, &sides, asked, options.all_policies, fuel);
     Ok(judge(t, meta, s, collected, options, fuel))
 }
 

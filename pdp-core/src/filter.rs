@@ -46,7 +46,7 @@ impl Decider {
         let (t, meta) = (bundle.tables(), bundle.meta());
         let text_left = scratch.text_left;
         let alone = request.on_behalf_of.is_none() && decide::leg_roles(meta, request).count() == 1;
-        let mut leg = alone.then(|| Shared::begin(t, scratch, &prepared));
+        let sides = alone.then(|| begin(t, scratch, &prepared));
         for (at, resource) in resources.iter().enumerate() {
             scratch.next_question(self.overlay());
             scratch.text_left = text_left;
@@ -58,14 +58,14 @@ impl Decider {
                 }
                 Ok(prepared)
             });
-            let answer = match (taken, &mut leg) {
+            let answer = match (taken, &sides) {
                 (Err(refusal), _) => {
                     let reason = decide::reason_of(refusal);
                     decide::answer(scratch, Some(bundle), Effect::Deny, reason, None)
                 }
                 (Ok(prepared), None) => decide::legs(bundle, scratch, request, &prepared, options),
-                (Ok(prepared), Some(shared)) => {
-                    shared.leg(t, meta, scratch, &prepared, options);
+                (Ok(prepared), Some(sides)) => {
+                    leg(t, meta, scratch, sides, &prepared, options);
                     decide::answer_of_legs(scratch, bundle)
                 }
             };
@@ -93,41 +93,29 @@ fn take_in(
     Ok(prepared)
 }
 
-/// What the single legs of all resources share.
-struct Shared<'t> {
-    sides: Sides<'t>,
+/// What the single legs of all resources share: their reads begin, and the index is asked for both sides.
+fn begin<'t>(t: &'t Tables, s: &mut Scratch, prepared: &Prepared) -> Sides<'t> {
+    let asked = [prepared.principal, prepared.action, prepared.resource];
+    let [p, a, r] = asked.map(Val::entity);
+    s.reads.begin(t, [p, a, r, prepared.context]);
+    candidates::sides(t, s, asked)
 }
 
-impl<'t> Shared<'t> {
-    fn begin(t: &'t Tables, s: &mut Scratch, prepared: &Prepared) -> Self {
-        let asked = [prepared.principal, prepared.action, prepared.resource];
-        let [p, a, r] = asked.map(Val::entity);
-        s.reads.begin(t, [p, a, r, prepared.context]);
-        Self { sides: candidates::sides(t, s, asked) }
+/// The one leg of a resource.
+fn leg(
+    t: &Tables,
+    meta: &MetaRec,
+    s: &mut Scratch,
+    sides: &Sides<'_>,
+    prepared: &Prepared,
+    options: &DecideOptions,
+) {
+    let asked = [prepared.principal, prepared.action, prepared.resource];
+    if !faults::FILTER_KEEPS_READS.is_on() {
+        s.reads.next_resource(t, Val::entity(prepared.resource));
     }
-
-    /// The one leg of a resource.
-    fn leg(
-        &mut self,
-        t: &'t Tables,
-        meta: &MetaRec,
-        s: &mut Scratch,
-        prepared: &Prepared,
-        options: &DecideOptions,
-    ) {
-        let asked = [prepared.principal, prepared.action, prepared.resource];
-        if !faults::FILTER_KEEPS_READS.is_on() {
-            s.reads.next_resource(t, Val::entity(prepared.resource));
-        }
-        let mut fuel = meta.limits.eval_steps_max;
-        let collected = match options.all_policies {
-            false => candidates::collect(t, s, &self.sides, asked, &mut fuel),
-            true => {
-                candidates::collect_all(t, s, asked);
-                Ok(())
-            }
-        };
-        let outcome = decide::judge(t, meta, s, collected, options, &mut fuel);
-        s.leg_done(LegRole::Principal, outcome, 0, 0);
-    }
+    let mut fuel = meta.limits.eval_steps_max;
+    let collected = candidates::find(t, s, sides, asked, options.all_policies, &mut fuel);
+    let outcome = decide::judge(t, meta, s, collected, options, &mut fuel);
+    s.leg_done(LegRole::Principal, outcome, 0, 0);
 }

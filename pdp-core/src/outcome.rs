@@ -338,6 +338,18 @@ impl Reason {
 }
 
 impl ErrorKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Type,
+        Self::AttributeMissing,
+        Self::TagMissing,
+        Self::EntityMissing,
+        Self::Overflow,
+        Self::Extension,
+        Self::Arity,
+        Self::Limit,
+    ];
+
     /// The stable code, for example `attribute_missing`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -191,17 +191,7 @@ fn failure(kind: ErrorKind) -> Val {
 
 #[cold]
 fn kind(failure: Val) -> ErrorKind {
-    const KINDS: [ErrorKind; 8] = [
-        ErrorKind::Type,
-        ErrorKind::AttributeMissing,
-        ErrorKind::TagMissing,
-        ErrorKind::EntityMissing,
-        ErrorKind::Overflow,
-        ErrorKind::Extension,
-        ErrorKind::Arity,
-        ErrorKind::Limit,
-    ];
-    KINDS.get(failure.aux as usize).copied().unwrap_or(ErrorKind::Limit)
+    ErrorKind::ALL.get(failure.aux as usize).copied().unwrap_or(ErrorKind::Limit)
 }
 
 #[cfg(test)]
@@ -210,16 +200,7 @@ mod tests {
 
     #[test]
     fn failures_are_told_as_they_were() {
-        for error in [
-            ErrorKind::Type,
-            ErrorKind::AttributeMissing,
-            ErrorKind::TagMissing,
-            ErrorKind::EntityMissing,
-            ErrorKind::Overflow,
-            ErrorKind::Extension,
-            ErrorKind::Arity,
-            ErrorKind::Limit,
-        ] {
+        for error in ErrorKind::ALL {
             assert_eq!(kind(failure(error)), error);
         }
     }

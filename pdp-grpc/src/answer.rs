@@ -26,17 +26,6 @@ const REASONS: [Reason; 8] = [
     Reason::Limit,
 ];
 
-const ERROR_KINDS: [ErrorKind; 8] = [
-    ErrorKind::Type,
-    ErrorKind::AttributeMissing,
-    ErrorKind::TagMissing,
-    ErrorKind::EntityMissing,
-    ErrorKind::Overflow,
-    ErrorKind::Extension,
-    ErrorKind::Arity,
-    ErrorKind::Limit,
-];
-
 /// Why a response is no answer that a client may act on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotAnAnswer {
@@ -175,7 +164,7 @@ fn read_reason(code: &str) -> Result<Reason, NotAnAnswer> {
 
 fn read_errors(errors: Vec<pb::PolicyError>) -> Result<Vec<(String, ErrorKind)>, NotAnAnswer> {
     let read = |error: pb::PolicyError| {
-        let kind = ERROR_KINDS.into_iter().find(|kind| kind.as_str() == error.kind);
+        let kind = ErrorKind::ALL.into_iter().find(|kind| kind.as_str() == error.kind);
         Ok((error.policy, kind.ok_or_else(|| NotAnAnswer::code("kind", &error.kind))?))
     };
     errors.into_iter().map(read).collect()

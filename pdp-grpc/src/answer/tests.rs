@@ -84,7 +84,7 @@ fn every_code_of_the_core_is_read_back() {
         }
         assert_eq!(read(deny(reason.as_str())).unwrap().reason, reason);
     }
-    for kind in ERROR_KINDS {
+    for kind in ErrorKind::ALL {
         match kind {
             ErrorKind::Type
             | ErrorKind::AttributeMissing
