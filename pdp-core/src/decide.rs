@@ -21,7 +21,7 @@ use crate::program::{
     META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, PostingRec, Span, Tables, Val,
 };
 use crate::request::Request;
-use crate::scratch::Scratch;
+use crate::scratch::{LegSpan, Scratch};
 use crate::validate;
 
 /// Answers requests from one bundle; without one it denies, with reason `no_bundle`.
@@ -54,6 +54,38 @@ impl DecideOptions {
 pub(crate) struct LegOutcome {
     pub(crate) effect: Effect,
     pub(crate) reason: Reason,
+}
+
+/// How a request came out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    effect: Effect,
+    reason: Reason,
+    failed_leg: Option<u16>,
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Denied before there was a leg.
+    pub(crate) fn denied(reason: Reason) -> Self {
+        Self { effect: Effect::Deny, reason, failed_leg: None }
+    }
+
+    /// Allowed only if every leg is; else denied for the reason of the first that is not.
+    pub(crate) fn of_legs(legs: &[LegSpan]) -> Self {
+        let failed = (0u16..).zip(legs).find(|(_, leg)| leg.effect == Effect::Deny);
+        match failed {
+            None => Self { effect: Effect::Allow, reason: Reason::Permitted, failed_leg: None },
+            Some((at, leg)) => {
+                let reason = match leg.role {
+                    LegRole::Principal => leg.reason,
+                    LegRole::Actor(_) | LegRole::Subject => Reason::DelegatorNotPermitted,
+                };
+                Self { effect: Effect::Deny, reason, failed_leg: Some(at) }
+            }
+        }
+    }
 }
 
 // === impl Decider ===
@@ -114,13 +146,16 @@ impl Decider {
     ) -> Answer<'s> {
         scratch.reset(self.overlay());
         let Some(bundle) = self.bundle.as_deref() else {
-            return answer(scratch, None, Effect::Deny, Reason::NoBundle, None);
+            return answer(scratch, None, Outcome::denied(Reason::NoBundle));
         };
         let (tables, meta) = (bundle.tables(), bundle.meta());
-        match take_in(tables, meta, scratch, request, options) {
-            Ok(prepared) => legs(bundle, scratch, request, &prepared, options),
-            Err(refusal) => answer(scratch, Some(bundle), Effect::Deny, reason_of(refusal), None),
-        }
+        let outcome = match take_in(tables, meta, scratch, request, options) {
+            Ok(prepared) => legs(tables, meta, scratch, request, &prepared, options),
+            Err(refusal) => Outcome::denied(reason_of(refusal)),
+        };
+        // Nothing is held between requests.
+        scratch.overlay = None;
+        answer(scratch, Some(bundle), outcome)
     }
 
     /// Answers one request and says why, in words and data. For people: it allocates and takes its time.
@@ -194,14 +229,15 @@ pub(crate) fn leg_principal(
     })
 }
 
-pub(crate) fn legs<'s>(
-    bundle: &'s Bundle,
-    s: &'s mut Scratch,
+/// All legs of a request, one after the other.
+pub(crate) fn legs(
+    t: &Tables,
+    meta: &MetaRec,
+    s: &mut Scratch,
     request: &Request<'_>,
     prepared: &Prepared,
     options: &DecideOptions,
-) -> Answer<'s> {
-    let (t, meta) = (bundle.tables(), bundle.meta());
+) -> Outcome {
     let mut fuel = meta.limits.eval_steps_max;
     let mut denied = false;
     for role in leg_roles(meta, request) {
@@ -220,22 +256,7 @@ pub(crate) fn legs<'s>(
         denied |= outcome.effect == Effect::Deny;
         s.leg_done(role, outcome, policies, errors);
     }
-    answer_of_legs(s, bundle)
-}
-
-/// Allowed only if every leg is; else denied for the reason of the first that is not.
-pub(crate) fn answer_of_legs<'s>(s: &'s mut Scratch, bundle: &'s Bundle) -> Answer<'s> {
-    let failed = (0u16..).zip(&s.legs).find(|(_, leg)| leg.effect == Effect::Deny);
-    match failed.map(|(at, leg)| (at, *leg)) {
-        None => answer(s, Some(bundle), Effect::Allow, Reason::Permitted, None),
-        Some((at, leg)) => {
-            let reason = match leg.role {
-                LegRole::Principal => leg.reason,
-                LegRole::Actor(_) | LegRole::Subject => Reason::DelegatorNotPermitted,
-            };
-            answer(s, Some(bundle), Effect::Deny, reason, Some(at))
-        }
-    }
+    Outcome::of_legs(&s.legs)
 }
 
 /// One evaluation: Cedar's rule over the policies whose scope matches.
@@ -389,12 +410,9 @@ impl Found {
 pub(crate) fn answer<'s>(
     s: &'s mut Scratch,
     bundle: Option<&'s Bundle>,
-    effect: Effect,
-    reason: Reason,
-    failed_leg: Option<u16>,
+    outcome: Outcome,
 ) -> Answer<'s> {
-    // Nothing is held between requests.
-    s.overlay = None;
+    let Outcome { effect, reason, failed_leg } = outcome;
     let (policies_len, errors_len) = (s.policies.len(), s.errors.len());
     let several = s.legs.len() > 1;
     if several {

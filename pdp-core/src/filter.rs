@@ -7,9 +7,9 @@
 //! cut down; there is no cache in it, and nothing is kept from one call to the next.
 
 use crate::candidates::{self, Sides};
-use crate::decide::{self, DecideOptions, Decider};
+use crate::decide::{self, DecideOptions, Decider, Outcome};
 use crate::faults;
-use crate::outcome::{Answer, Effect, LegRole};
+use crate::outcome::{Answer, LegRole};
 use crate::prepare::{self, Prepared, Refusal};
 use crate::program::{MetaRec, Tables, Val};
 use crate::request::{Request, Uid};
@@ -37,6 +37,7 @@ impl Decider {
         });
         let Some((bundle, prepared)) = shared else {
             // There is nothing to share: each is refused, and told why, by itself.
+            scratch.overlay = None;
             for (at, resource) in resources.iter().enumerate() {
                 let request = Request { resource: *resource, ..*request };
                 each(at, &self.decide_with(scratch, &request, options));
@@ -48,7 +49,7 @@ impl Decider {
         let alone = request.on_behalf_of.is_none() && decide::leg_roles(meta, request).count() == 1;
         let sides = alone.then(|| begin(t, scratch, &prepared));
         for (at, resource) in resources.iter().enumerate() {
-            scratch.next_question(self.overlay());
+            scratch.next_question();
             scratch.text_left = text_left;
             let taken = scratch.entity(t, resource.entity_type, resource.id).map_err(Refusal::from);
             let taken = taken.and_then(|resource| {
@@ -58,19 +59,17 @@ impl Decider {
                 }
                 Ok(prepared)
             });
-            let answer = match (taken, &sides) {
-                (Err(refusal), _) => {
-                    let reason = decide::reason_of(refusal);
-                    decide::answer(scratch, Some(bundle), Effect::Deny, reason, None)
-                }
-                (Ok(prepared), None) => decide::legs(bundle, scratch, request, &prepared, options),
+            let outcome = match (taken, &sides) {
+                (Err(refusal), _) => Outcome::denied(decide::reason_of(refusal)),
+                (Ok(prepared), None) => decide::legs(t, meta, scratch, request, &prepared, options),
                 (Ok(prepared), Some(sides)) => {
                     leg(t, meta, scratch, sides, &prepared, options);
-                    decide::answer_of_legs(scratch, bundle)
+                    Outcome::of_legs(&scratch.legs)
                 }
             };
-            each(at, &answer);
+            each(at, &decide::answer(scratch, Some(bundle), outcome));
         }
+        // Nothing is held between calls.
         scratch.overlay = None;
     }
 }

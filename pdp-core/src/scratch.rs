@@ -160,8 +160,7 @@ impl Scratch {
     }
 
     /// Forgets the last answer, keeps the request: another resource is asked for.
-    pub(crate) fn next_question(&mut self, overlay: Option<&Arc<Overlay>>) {
-        self.overlay = overlay.cloned();
+    pub(crate) fn next_question(&mut self) {
         self.policies.clear();
         self.errors.clear();
         self.forbids.clear();
