@@ -9,6 +9,7 @@ use pdp_core::{
     Answer, Bundle, BundleName, Effect, ErrorKind, Leg, LegRole, OwnedAnswer, OwnedLeg, Reason,
 };
 
+use crate::desk::Verdict;
 use crate::pb;
 use crate::text::shorten;
 
@@ -37,8 +38,21 @@ pub(crate) enum NotAnAnswer {
     Contradiction(&'static str),
 }
 
-/// Copies an answer.
-pub(crate) fn write(answer: &Answer<'_>) -> pb::AuthorizeResponse {
+/// Copies what a question got.
+pub(crate) fn write(verdict: &Verdict<'_>) -> pb::AuthorizeResponse {
+    match verdict {
+        Verdict::Answered(answer) => write_answer(answer),
+        Verdict::Refused { bundle, message } => pb::AuthorizeResponse {
+            effect: effect(verdict.effect()),
+            reason: verdict.reason().as_str().to_owned(),
+            message: message.clone(),
+            bundle: bundle.map(write_bundle),
+            ..pb::AuthorizeResponse::default()
+        },
+    }
+}
+
+fn write_answer(answer: &Answer<'_>) -> pb::AuthorizeResponse {
     pb::AuthorizeResponse {
         effect: effect(answer.effect()),
         reason: answer.reason().as_str().to_owned(),
@@ -56,17 +70,6 @@ pub(crate) fn write(answer: &Answer<'_>) -> pb::AuthorizeResponse {
             .collect(),
         message: answer.message().to_owned(),
         bundle: answer.bundle().map(write_bundle),
-    }
-}
-
-/// The answer to a question that this edge must not even pass on.
-pub(crate) fn invalid_request(bundle: Option<&Bundle>, message: String) -> pb::AuthorizeResponse {
-    pb::AuthorizeResponse {
-        effect: effect(Effect::Deny),
-        reason: Reason::InvalidRequest.as_str().to_owned(),
-        message,
-        bundle: bundle.map(write_bundle),
-        ..pb::AuthorizeResponse::default()
     }
 }
 

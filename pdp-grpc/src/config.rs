@@ -29,6 +29,8 @@ pub struct Config {
     /// Only where every caller that can reach the address has verified what it states. Otherwise a request that states
     /// any of it is denied: ignoring it would drop a leg, and that would add authority.
     pub trust_delegation: bool,
+    /// Whether callers may be told why, with policy texts and attribute values, when they ask for it.
+    pub explain: bool,
     /// Where the time of a request comes from.
     pub clock: Clock,
     /// Every maximum.
@@ -106,6 +108,7 @@ impl Config {
         Self {
             address: ADDRESS_STANDARD,
             trust_delegation: false,
+            explain: false,
             clock: Clock::system(),
             limits: Limits::SIDECAR,
         }

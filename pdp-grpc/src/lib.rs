@@ -19,15 +19,17 @@
 //! ```
 //!
 //! In reading order: `config` (what a server is told), `accept` (connections), `server` (bind, serve, drain),
-//! `service` (one request), `authorize` and `answer` (messages to the core and back), `respond` (what is which status
+//! `service` (one request), `access` and `desk` (who asks, and the decision), `authorize` and `answer` (messages to the core and back), `respond` (what is which status
 //! code), `client`.
 
 mod accept;
+mod access;
 mod answer;
 mod authorize;
 mod client;
 mod codec;
 mod config;
+mod desk;
 pub mod pb;
 mod respond;
 mod server;

@@ -1,14 +1,11 @@
-//! The `Authorize` method: the bytes of one message in, one snapshot of the bundle in force, one answer out.
+//! The service `pdp.v1.Authorization`: which method is asked, its bytes in, its answer out.
 //!
-//! The decision runs on the thread that received the message: it takes microseconds, is bounded by the bundle's limits
-//! and waits for nothing. It refuses to let a fault out: a panic costs the request that caused it and nothing else.
+//! One snapshot of the bundle in force serves a request, whatever is published meanwhile. What deciding needs is at the
+//! desk; what the messages mean is `authorize`'s and `answer`'s; which status code is what is `respond`'s.
 
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use pdp_core::json::Arena;
-use pdp_core::{DecideOptions, Live, Scratch};
+use pdp_core::Live;
 use prost::Message;
 use prost::bytes::Bytes;
 use tonic::body::Body;
@@ -17,7 +14,8 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 
 use crate::codec::Wire;
-use crate::config::{Clock, Config};
+use crate::config::Config;
+use crate::desk::{Desk, Room, isolated};
 use crate::respond::NoAnswer;
 use crate::{answer, authorize, pb, respond};
 
@@ -34,28 +32,16 @@ pub(crate) struct AuthorizationService {
 
 /// Answers `Authorize` from the bundle in force.
 #[derive(Clone, Debug)]
-struct Authorize(Arc<Settings>);
+struct Authorize {
+    desk: Desk,
+    limits: Arc<Sizes>,
+}
 
+/// Limits on one question.
 #[derive(Debug)]
-struct Settings {
-    live: Arc<Live>,
-    clock: Clock,
-    trust_delegation: bool,
+struct Sizes {
     value_depth_max: u32,
     answer_bytes_max: u32,
-}
-
-/// Memory of one decision, reused by the next one on the same thread.
-#[derive(Debug)]
-struct Room {
-    arena: Arena,
-    scratch: Scratch,
-}
-
-thread_local! {
-    // Per thread rather than from a pool: deciding never waits, so a thread decides one request at a time, and no
-    // thread ever waits for another's memory. Taken out while in use: what a panic leaves half done is never used again.
-    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
 }
 
 // === impl AuthorizationService ===
@@ -100,19 +86,17 @@ impl Service<http::Request<Body>> for AuthorizationService {
 
 impl Authorize {
     fn new(config: &Config, live: Arc<Live>) -> Self {
-        Self(Arc::new(Settings {
-            live,
-            clock: config.clock.clone(),
-            trust_delegation: config.trust_delegation,
+        let sizes = Sizes {
             value_depth_max: config.limits.value_depth_max,
             answer_bytes_max: config.limits.answer_bytes_max,
-        }))
+        };
+        Self { desk: Desk::new(config, live), limits: Arc::new(sizes) }
     }
 
     fn answer(&self, message: &[u8]) -> Result<pb::AuthorizeResponse, NoAnswer> {
         let response = isolated(|room| self.decide(message, room))?;
         let bytes = response.encoded_len();
-        let bytes_max = self.0.answer_bytes_max;
+        let bytes_max = self.limits.answer_bytes_max;
         if u32::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max) {
             Ok(response)
         } else {
@@ -121,19 +105,12 @@ impl Authorize {
     }
 
     fn decide(&self, message: &[u8], room: &mut Room) -> Result<pb::AuthorizeResponse, NoAnswer> {
-        let (settings, Room { arena, scratch }) = (&*self.0, room);
+        let Room { arena, scratch } = room;
         arena.reset();
-        let now = settings.clock.now();
-        let request = authorize::read_request(message, now, arena, settings.value_depth_max)?;
-        let decider = settings.live.snapshot();
-        if !settings.trust_delegation {
-            let stated = authorize::delegation_fields(&request);
-            if !stated.is_empty() {
-                let bundle = decider.bundle().map(|bundle| &**bundle);
-                return Ok(answer::invalid_request(bundle, untrusted(&stated)));
-            }
-        }
-        Ok(answer::write(&decider.decide_with(scratch, &request, &DecideOptions::STANDARD)))
+        let now = self.desk.now();
+        let request = authorize::read_request(message, now, arena, self.limits.value_depth_max)?;
+        let decider = self.desk.snapshot();
+        Ok(answer::write(&self.desk.decide(self.desk.caller(), &decider, scratch, &request)))
     }
 }
 
@@ -153,46 +130,14 @@ impl UnaryService<Bytes> for Authorize {
     }
 }
 
-// === impl Room ===
-
-impl Room {
-    fn boxed() -> Box<Self> {
-        Box::new(Self { arena: Arena::new(), scratch: Scratch::new() })
-    }
-}
-
-/// Runs `work` with this thread's memory; a panic inside becomes an error and costs that memory.
-fn isolated<T>(work: impl FnOnce(&mut Room) -> Result<T, NoAnswer>) -> Result<T, NoAnswer> {
-    let mut room = ROOM.try_with(Cell::take).ok().flatten().unwrap_or_else(Room::boxed);
-    let done =
-        catch_unwind(AssertUnwindSafe(|| work(&mut room))).map_err(|_| NoAnswer::Panicked)?;
-    // A thread that is going away keeps nothing; the memory is freed here.
-    let _ = ROOM.try_with(|kept| kept.set(Some(room)));
-    done
-}
-
-fn untrusted(stated: &[&str]) -> String {
-    format!(
-        "the request states delegation (`{}`), which this server does not believe its callers; leave it out, or have \
-         the operator set `trust_delegation` where callers verify it",
-        stated.join("`, `")
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
     use pdp_core::Decider;
 
     use super::*;
-
-    fn kept_bytes() -> Option<usize> {
-        let room = ROOM.take();
-        let bytes = room.as_ref().map(|room| room.arena.allocated_bytes());
-        ROOM.set(room);
-        bytes
-    }
+    use crate::desk::kept_bytes;
 
     #[test]
     fn memory_is_kept_from_request_to_request_and_does_not_grow() {
@@ -220,14 +165,5 @@ mod tests {
         let settled = kept_after(10);
         assert!(settled > 0);
         assert_eq!(kept_after(1_000), settled);
-    }
-
-    #[test]
-    fn memory_that_a_panic_left_is_not_used_again() {
-        isolated(|_| Ok(())).unwrap();
-        assert!(kept_bytes().is_some());
-        let outcome: Result<(), _> = isolated(|_| panic!("on purpose"));
-        assert!(matches!(outcome, Err(NoAnswer::Panicked)));
-        assert!(kept_bytes().is_none());
     }
 }
