@@ -6,7 +6,8 @@
 use std::fmt;
 
 use pdp_core::{
-    Answer, Bundle, BundleName, Effect, ErrorKind, Leg, LegRole, OwnedAnswer, OwnedLeg, Reason,
+    Answer, Bundle, BundleName, Effect, ErrorKind, Leg, LegExplanation, LegRole, NearMiss,
+    OwnedAnswer, OwnedLeg, PolicyNote, Reason,
 };
 
 use crate::desk::Verdict;
@@ -38,15 +39,14 @@ pub(crate) enum NotAnAnswer {
     Contradiction(&'static str),
 }
 
-/// Copies what a question got.
+/// Copies what a question got. Naming the bundle is the caller's part: many questions share it.
 pub(crate) fn write(verdict: &Verdict<'_>) -> pb::AuthorizeResponse {
     match verdict {
         Verdict::Answered(answer) => write_answer(answer),
-        Verdict::Refused { bundle, message } => pb::AuthorizeResponse {
+        Verdict::Refused { message } => pb::AuthorizeResponse {
             effect: effect(verdict.effect()),
             reason: verdict.reason().as_str().to_owned(),
             message: message.clone(),
-            bundle: bundle.map(write_bundle),
             ..pb::AuthorizeResponse::default()
         },
     }
@@ -69,7 +69,7 @@ fn write_answer(answer: &Answer<'_>) -> pb::AuthorizeResponse {
             })
             .collect(),
         message: answer.message().to_owned(),
-        bundle: answer.bundle().map(write_bundle),
+        ..pb::AuthorizeResponse::default()
     }
 }
 
@@ -117,6 +117,48 @@ fn agrees_with_itself(answer: &OwnedAnswer) -> Result<(), NotAnAnswer> {
     Err(NotAnAnswer::Contradiction(contradiction))
 }
 
+// === why ===
+
+/// Copies an explanation.
+pub(crate) fn write_explanation(legs: Vec<LegExplanation>) -> pb::Explanation {
+    let withheld = if legs.is_empty() { "the question did not get as far as a policy" } else { "" };
+    pb::Explanation {
+        legs: legs.into_iter().map(write_leg_explanation).collect(),
+        withheld: withheld.to_owned(),
+    }
+}
+
+fn write_leg_explanation(leg: LegExplanation) -> pb::LegExplanation {
+    pb::LegExplanation {
+        role: leg.role.to_string(),
+        principal: leg.principal,
+        determining: leg.determining.into_iter().map(write_note).collect(),
+        failing: leg.failing.into_iter().map(write_note).collect(),
+        nearest: leg.nearest.into_iter().map(write_near_miss).collect(),
+    }
+}
+
+fn write_note(note: PolicyNote) -> pb::PolicyNote {
+    pb::PolicyNote {
+        id: note.id,
+        effect: note.effect.to_owned(),
+        file: note.file.unwrap_or_default(),
+        line: note.line.unwrap_or_default(),
+        text: note.text.unwrap_or_default(),
+        error: note.error.unwrap_or_default(),
+    }
+}
+
+fn write_near_miss(miss: NearMiss) -> pb::NearMiss {
+    pb::NearMiss {
+        policy: Some(write_note(miss.policy)),
+        clause: miss.clause,
+        line: miss.line.unwrap_or_default(),
+        expected: miss.expected,
+        actual: miss.actual,
+    }
+}
+
 // === parts, to the wire ===
 
 fn effect(effect: Effect) -> i32 {
@@ -140,7 +182,8 @@ fn write_leg(leg: Leg<'_>) -> pb::Leg {
     }
 }
 
-fn write_bundle(bundle: &Bundle) -> pb::BundleName {
+/// Names a bundle.
+pub(crate) fn write_bundle(bundle: &Bundle) -> pb::BundleName {
     pb::BundleName {
         name: bundle.name().to_owned(),
         revision: bundle.revision(),

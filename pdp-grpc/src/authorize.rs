@@ -5,6 +5,7 @@
 //! missing, doubled or of unknown kind is refused. Whether a question fits a schema is for the core to say.
 
 mod malformed;
+mod many;
 mod read;
 mod wire;
 
@@ -13,7 +14,9 @@ use std::net::IpAddr;
 use pdp_core::{InlineEntity, IpNet, Request, Uid, Value};
 
 pub use malformed::Malformed;
+pub(crate) use many::{read_batch, read_numbered};
 pub use read::read_request;
+pub(crate) use read::{Asked, read_asked, read_filter};
 
 use crate::config::VALUE_DEPTH_MAX;
 use crate::pb;
@@ -57,6 +60,7 @@ pub(crate) fn write(request: &Request<'_>) -> Result<pb::AuthorizeRequest, Unsen
         actors: request.actors.iter().copied().map(write_uid).collect(),
         scopes: request.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         entities: request.entities.iter().map(write_entity).collect::<Result<_, _>>()?,
+        explain: false,
     })
 }
 

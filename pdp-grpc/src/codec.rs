@@ -70,8 +70,16 @@ impl Inbound for Bytes {
     }
 }
 
-impl Inbound for pb::AuthorizeResponse {
-    fn take(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status> {
-        Self::decode(buffer).map_err(|error| respond::undecodable_answer(&error))
-    }
+/// Lets a client take a message.
+macro_rules! answers {
+    ($($message:ident),+) => {$(
+        impl Inbound for pb::$message {
+            fn take(buffer: &mut DecodeBuf<'_>) -> Result<Self, Status> {
+                Self::decode(buffer)
+                    .map_err(|error| respond::undecodable_answer(stringify!($message), &error))
+            }
+        }
+    )+};
 }
+
+answers!(AuthorizeResponse, AuthorizeBatchResponse, AuthorizeStreamResponse, FilterResponse);

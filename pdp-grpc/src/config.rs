@@ -48,6 +48,12 @@ pub struct Limits {
     pub message_bytes_max: u32,
     /// Largest `Authorize` answer, in bytes. A larger one is replaced by an error, never cut.
     pub answer_bytes_max: u32,
+    /// Largest `AuthorizeBatch` and `Filter` request, in bytes.
+    pub batch_bytes_max: u32,
+    /// Questions in a batch.
+    pub batch_questions_max: u32,
+    /// Candidates of a filter.
+    pub filter_candidates_max: u32,
     /// Nesting of values in a request; a value of a context key is at level 1.
     pub value_depth_max: u32,
     /// Largest list of HTTP/2 headers of one request, in bytes.
@@ -163,6 +169,9 @@ impl Limits {
         message_bytes_max: 64 << 10,
         // What gRPC clients accept when they are told nothing.
         answer_bytes_max: 4 << 20,
+        batch_bytes_max: 1 << 20,
+        batch_questions_max: 1_024,
+        filter_candidates_max: 8_192,
         value_depth_max: VALUE_DEPTH_MAX,
         header_list_bytes_max: 16 << 10,
         frame_bytes_max: 16 << 10,
@@ -194,6 +203,9 @@ impl Limits {
         let ranges = [
             ("message_bytes_max", self.message_bytes_max, 1, 1 << 30),
             ("answer_bytes_max", self.answer_bytes_max, 1, 1 << 30),
+            ("batch_bytes_max", self.batch_bytes_max, 1, 1 << 30),
+            ("batch_questions_max", self.batch_questions_max, 1, 1 << 20),
+            ("filter_candidates_max", self.filter_candidates_max, 1, 1 << 20),
             ("value_depth_max", self.value_depth_max, 1, VALUE_DEPTH_MAX),
             ("header_list_bytes_max", self.header_list_bytes_max, 1 << 10, 1 << 24),
             ("frame_bytes_max", self.frame_bytes_max, 1 << 14, (1 << 24) - 1),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use pdp_core::json::Arena;
 use pdp_core::{
-    Answer, Bundle, Datetime, DecideOptions, Decider, Effect, Explanation, Live, Reason, Request,
+    Answer, Datetime, DecideOptions, Decider, Effect, LegExplanation, Live, Reason, Request,
     Scratch, Snapshot, Uid,
 };
 
@@ -47,12 +47,13 @@ pub(crate) enum Verdict<'s> {
     Answered(Answer<'s>),
     /// A deny, `invalid_request`, before the core was asked.
     Refused {
-        /// The bundle in force.
-        bundle: Option<&'s Bundle>,
         /// A sentence for the caller.
         message: String,
     },
 }
+
+/// For callers who want to know whether, and not because of which policies.
+const EFFECT: DecideOptions = DecideOptions { effect_only: true, ..DecideOptions::STANDARD };
 
 thread_local! {
     // Per thread rather than from a pool: deciding never waits, so a thread decides one request at a time, and no
@@ -92,26 +93,38 @@ impl Desk {
         request: &Request<'_>,
     ) -> Verdict<'s> {
         match refusal(caller, request) {
-            Some(message) => Verdict::Refused { bundle: bundle(decider), message },
-            None => Verdict::Answered(decider.decide_with(
-                scratch,
-                request,
-                &DecideOptions::STANDARD,
-            )),
+            Some(message) => Verdict::Refused { message },
+            None => {
+                Verdict::Answered(decider.decide_with(scratch, request, &DecideOptions::STANDARD))
+            }
         }
     }
 
-    /// Decides a question and says why; `None` where [`Desk::decide`] refuses.
+    /// Decides a question as far as effect and reason: of the determining policies it names at most one.
+    pub(crate) fn effect<'s>(
+        &self,
+        caller: &Caller,
+        decider: &'s Decider,
+        scratch: &'s mut Scratch,
+        request: &Request<'_>,
+    ) -> Verdict<'s> {
+        match refusal(caller, request) {
+            Some(message) => Verdict::Refused { message },
+            None => Verdict::Answered(decider.decide_with(scratch, request, &EFFECT)),
+        }
+    }
+
+    /// Says why [`Desk::decide`] answers a question as it does, leg by leg; nothing where it refuses.
     pub(crate) fn explain(
         &self,
         caller: &Caller,
         decider: &Decider,
         scratch: &mut Scratch,
         request: &Request<'_>,
-    ) -> Option<Explanation> {
+    ) -> Vec<LegExplanation> {
         match refusal(caller, request) {
-            Some(_) => None,
-            None => Some(decider.explain(scratch, request, &DecideOptions::STANDARD)),
+            Some(_) => Vec::new(),
+            None => decider.explain(scratch, request, &DecideOptions::STANDARD).legs,
         }
     }
 
@@ -123,18 +136,17 @@ impl Desk {
         scratch: &mut Scratch,
         request: &Request<'_>,
         resources: &[Uid<'_>],
-        mut each: impl FnMut(usize, Verdict<'_>),
+        mut each: impl FnMut(Verdict<'_>),
     ) {
-        let options = DecideOptions { effect_only: true, ..DecideOptions::STANDARD };
         if let Some(message) = refusal(caller, request) {
-            for at in 0..resources.len() {
+            for _ in resources {
                 let message = message.clone();
-                each(at, Verdict::Refused { bundle: bundle(decider), message });
+                each(Verdict::Refused { message });
             }
             return;
         }
-        decider.filter(scratch, request, resources, &options, |at, answer| {
-            each(at, Verdict::Answered(*answer));
+        decider.filter(scratch, request, resources, &EFFECT, |_, answer| {
+            each(Verdict::Answered(*answer));
         });
     }
 }
@@ -146,10 +158,6 @@ fn refusal(caller: &Caller, request: &Request<'_>) -> Option<String> {
     }
     let stated = authorize::delegation_fields(request);
     if stated.is_empty() { None } else { Some(untrusted(&stated)) }
-}
-
-fn bundle(decider: &Decider) -> Option<&Bundle> {
-    decider.bundle().map(|bundle| &**bundle)
 }
 
 #[cold]
@@ -164,6 +172,14 @@ fn untrusted(stated: &[&str]) -> String {
 // === impl Verdict ===
 
 impl Verdict<'_> {
+    /// A sentence about an invalid request or a limit, else empty.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Verdict::Answered(answer) => answer.message(),
+            Verdict::Refused { message } => message,
+        }
+    }
+
     /// Allow or deny.
     pub(crate) fn effect(&self) -> Effect {
         match self {

@@ -12,6 +12,7 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 
 use crate::authorize::Malformed;
+use crate::pb;
 use crate::text::shorten;
 
 /// How much of a decoder's own text is repeated.
@@ -24,6 +25,10 @@ pub(crate) enum NoAnswer {
     Malformed(Malformed),
     /// The answer is larger than the limit.
     TooLarge { bytes: usize, bytes_max: u32 },
+    /// More questions or candidates than the limit.
+    TooMany { what: &'static str, limit: &'static str, count: usize, max: u32 },
+    /// Many questions took longer than a request may.
+    TooLate { ms: u32 },
     /// The code that decides stopped in a panic, and this request was all it took down.
     Panicked,
 }
@@ -37,16 +42,37 @@ pub(crate) struct SizeRefused<S>(pub(crate) S);
 pub(crate) fn status(no_answer: &NoAnswer) -> Status {
     match no_answer {
         NoAnswer::Malformed(malformed) => Status::invalid_argument(malformed.to_string()),
-        NoAnswer::TooLarge { .. } => Status::resource_exhausted(no_answer.to_string()),
+        NoAnswer::TooLarge { .. } | NoAnswer::TooMany { .. } => {
+            Status::resource_exhausted(no_answer.to_string())
+        }
+        NoAnswer::TooLate { .. } => Status::deadline_exceeded(no_answer.to_string()),
         NoAnswer::Panicked => Status::internal(no_answer.to_string()),
     }
 }
 
+/// The same for one of many questions.
+#[cold]
+pub(crate) fn failure(no_answer: &NoAnswer) -> pb::Failure {
+    let status = status(no_answer);
+    pb::Failure { code: status.code().into(), message: status.message().to_owned() }
+}
+
+/// The status that ends a stream of questions whose next message cannot be taken.
+#[cold]
+pub(crate) fn broken_stream(status: Status) -> Status {
+    if status.code() == Code::OutOfRange { size_refused(&status) } else { status }
+}
+
+fn size_refused(status: &Status) -> Status {
+    let text = status.message();
+    Status::resource_exhausted(format!("the request is larger than this server accepts: {text}"))
+}
+
 /// What a client makes of bytes that are not an answer.
 #[cold]
-pub(crate) fn undecodable_answer(error: &DecodeError) -> Status {
+pub(crate) fn undecodable_answer(message: &str, error: &DecodeError) -> Status {
     let text = shorten(&error.to_string(), DECODER_TEXT_CHARS_MAX);
-    Status::internal(format!("the bytes are no `pdp.v1.AuthorizeResponse`: {text}"))
+    Status::internal(format!("the bytes are no `pdp.v1.{message}`: {text}"))
 }
 
 // === impl NoAnswer ===
@@ -59,6 +85,14 @@ impl fmt::Display for NoAnswer {
                 f,
                 "the answer takes {bytes} bytes and may take {bytes_max}; raise the server's `answer_bytes_max`, \
                  or let fewer policies determine one decision"
+            ),
+            NoAnswer::TooMany { what, limit, count, max } => write!(
+                f,
+                "the request has {count} {what} and may have {max}; send fewer at a time, or raise the server's `{limit}`"
+            ),
+            NoAnswer::TooLate { ms } => write!(
+                f,
+                "not decided within {ms} ms, the time for one request; ask fewer questions at a time"
             ),
             NoAnswer::Panicked => f.write_str(
                 "a fault in the server stopped this decision; the request is not allowed",
@@ -99,11 +133,7 @@ where
             // Our own code never answers out of range, so it is the size check of the layer below.
             Ok(match Status::from_header_map(response.headers()) {
                 Some(status) if status.code() == Code::OutOfRange => {
-                    let text = format!(
-                        "the request is larger than this server accepts: {}",
-                        status.message()
-                    );
-                    Status::resource_exhausted(text).into_http()
+                    size_refused(&status).into_http()
                 }
                 _ => response,
             })

@@ -1,7 +1,11 @@
 //! The service `pdp.v1.Authorization`: which method is asked, its bytes in, its answer out.
 //!
-//! One snapshot of the bundle in force serves a request, whatever is published meanwhile. What deciding needs is at the
-//! desk; what the messages mean is `authorize`'s and `answer`'s; which status code is what is `respond`'s.
+//! Not a generated one, which would make a message of every question. What deciding needs is at the desk; what the
+//! messages mean is `authorize`'s and `answer`'s; which status code is what is `respond`'s.
+
+mod many;
+mod one;
+mod stream;
 
 use std::sync::Arc;
 
@@ -10,50 +14,60 @@ use prost::Message;
 use prost::bytes::Bytes;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
-use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::{Request, Response, Status};
+use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::codec::Wire;
-use crate::config::Config;
-use crate::desk::{Desk, Room, isolated};
+use crate::config::{Config, Limits};
+use crate::desk::Desk;
 use crate::respond::NoAnswer;
-use crate::{answer, authorize, pb, respond};
+use crate::{pb, respond};
 
-/// The path of the one method.
 const AUTHORIZE: &str = "/pdp.v1.Authorization/Authorize";
+const BATCH: &str = "/pdp.v1.Authorization/AuthorizeBatch";
+const STREAM: &str = "/pdp.v1.Authorization/AuthorizeStream";
+const FILTER: &str = "/pdp.v1.Authorization/Filter";
 
-/// The service `pdp.v1.Authorization`. Not a generated one, which would make a message of every question.
+/// The service.
 #[derive(Clone, Debug)]
-pub(crate) struct AuthorizationService {
-    authorize: Authorize,
-    message_bytes_max: usize,
-    answer_bytes_max: usize,
-}
+pub(crate) struct AuthorizationService(Arc<Shared>);
 
-/// Answers `Authorize` from the bundle in force.
-#[derive(Clone, Debug)]
-struct Authorize {
-    desk: Desk,
-    limits: Arc<Sizes>,
-}
-
-/// Limits on one question.
+/// What all requests share.
 #[derive(Debug)]
-struct Sizes {
-    value_depth_max: u32,
-    answer_bytes_max: u32,
+struct Shared {
+    desk: Desk,
+    limits: Limits,
 }
+
+/// A method that takes one message and gives one.
+struct Unary<A>(Arc<Shared>, fn(&Shared, &[u8]) -> Result<A, NoAnswer>);
+
+/// The method that takes and gives streams.
+struct Streamed(Arc<Shared>);
 
 // === impl AuthorizationService ===
 
 impl AuthorizationService {
     pub(crate) fn new(config: &Config, live: Arc<Live>) -> Self {
+        Self(Arc::new(Shared { desk: Desk::new(config, live), limits: config.limits }))
+    }
+
+    fn unary<A: Message + 'static>(
+        &self,
+        request: http::Request<Body>,
+        bytes_max: u32,
+        answer: fn(&Shared, &[u8]) -> Result<A, NoAnswer>,
+    ) -> BoxFuture<http::Response<Body>, std::convert::Infallible> {
+        let mut grpc = self.grpc::<A>(bytes_max);
+        let method = Unary(Arc::clone(&self.0), answer);
+        Box::pin(async move { Ok(grpc.unary(method, request).await) })
+    }
+
+    fn grpc<A: Message + 'static>(&self, bytes_max: u32) -> Grpc<Wire<A, Bytes>> {
         let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
-        Self {
-            authorize: Authorize::new(config, live),
-            message_bytes_max: count(config.limits.message_bytes_max),
-            answer_bytes_max: count(config.limits.answer_bytes_max),
-        }
+        Grpc::new(Wire::default())
+            .max_decoding_message_size(count(bytes_max))
+            .max_encoding_message_size(count(self.0.limits.answer_bytes_max))
     }
 }
 
@@ -71,62 +85,63 @@ impl Service<http::Request<Body>> for AuthorizationService {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if request.uri().path() != AUTHORIZE {
-            return Box::pin(async { Ok(Status::unimplemented("").into_http()) });
+        let limits = &self.0.limits;
+        match request.uri().path() {
+            AUTHORIZE => self.unary(request, limits.message_bytes_max, one::answer),
+            BATCH => self.unary(request, limits.batch_bytes_max, many::batch),
+            FILTER => self.unary(request, limits.batch_bytes_max, many::filter),
+            STREAM => {
+                let mut grpc = self.grpc(limits.message_bytes_max);
+                let method = Streamed(Arc::clone(&self.0));
+                Box::pin(async move { Ok(grpc.streaming(method, request).await) })
+            }
+            _ => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
         }
-        let mut grpc = Grpc::new(Wire::<pb::AuthorizeResponse, Bytes>::default())
-            .max_decoding_message_size(self.message_bytes_max)
-            .max_encoding_message_size(self.answer_bytes_max);
-        let authorize = self.authorize.clone();
-        Box::pin(async move { Ok(grpc.unary(authorize, request).await) })
     }
 }
 
-// === impl Authorize ===
+// === impl Shared ===
 
-impl Authorize {
-    fn new(config: &Config, live: Arc<Live>) -> Self {
-        let sizes = Sizes {
-            value_depth_max: config.limits.value_depth_max,
-            answer_bytes_max: config.limits.answer_bytes_max,
-        };
-        Self { desk: Desk::new(config, live), limits: Arc::new(sizes) }
-    }
-
-    fn answer(&self, message: &[u8]) -> Result<pb::AuthorizeResponse, NoAnswer> {
-        let response = isolated(|room| self.decide(message, room))?;
-        let bytes = response.encoded_len();
-        let bytes_max = self.limits.answer_bytes_max;
+impl Shared {
+    /// Refuses an answer that is too large: it would be cut off, or stop at the client.
+    fn fits<A: Message>(&self, answer: A) -> Result<A, NoAnswer> {
+        let (bytes, bytes_max) = (answer.encoded_len(), self.limits.answer_bytes_max);
         if u32::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max) {
-            Ok(response)
+            Ok(answer)
         } else {
             Err(NoAnswer::TooLarge { bytes, bytes_max })
         }
     }
-
-    fn decide(&self, message: &[u8], room: &mut Room) -> Result<pb::AuthorizeResponse, NoAnswer> {
-        let Room { arena, scratch } = room;
-        arena.reset();
-        let now = self.desk.now();
-        let request = authorize::read_request(message, now, arena, self.limits.value_depth_max)?;
-        let decider = self.desk.snapshot();
-        Ok(answer::write(&self.desk.decide(self.desk.caller(), &decider, scratch, &request)))
-    }
 }
 
-impl UnaryService<Bytes> for Authorize {
-    type Response = pb::AuthorizeResponse;
-    type Future = BoxFuture<Response<Self::Response>, Status>;
+// === impl Unary ===
+
+impl<A: Message + 'static> UnaryService<Bytes> for Unary<A> {
+    type Response = A;
+    type Future = BoxFuture<Response<A>, Status>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let authorize = self.clone();
+        let (shared, answer) = (Arc::clone(&self.0), self.1);
         // In the future and not before it, so that a request that was given up costs nothing.
         Box::pin(async move {
-            match authorize.answer(request.get_ref()) {
+            match answer(&shared, request.get_ref()) {
                 Ok(response) => Ok(Response::new(response)),
                 Err(no_answer) => Err(respond::status(&no_answer)),
             }
         })
+    }
+}
+
+// === impl Streamed ===
+
+impl StreamingService<Bytes> for Streamed {
+    type Response = pb::AuthorizeStreamResponse;
+    type ResponseStream = stream::Answers;
+    type Future = std::future::Ready<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
+        let questions = request.into_inner();
+        std::future::ready(Ok(Response::new(stream::Answers::new(Arc::clone(&self.0), questions))))
     }
 }
 
@@ -142,7 +157,7 @@ mod tests {
     #[test]
     fn memory_is_kept_from_request_to_request_and_does_not_grow() {
         let live = Arc::new(Live::new(Decider::no_bundle()));
-        let service = Authorize::new(&Config::sidecar(), live);
+        let service = AuthorizationService::new(&Config::sidecar(), live);
         let name = Some(pb::EntityUid { r#type: "T".to_owned(), id: String::new() });
         let long = || pb::Value { kind: Some(pb::value::Kind::Long(1)) };
         let set = pb::value::Kind::Set(pb::Set { elements: vec![long(); 100] });
@@ -157,7 +172,7 @@ mod tests {
         let message = message.encode_to_vec();
         let kept_after = |requests: u32| {
             for _ in 0..requests {
-                service.answer(&message).unwrap();
+                one::answer(&service.0, &message).unwrap();
             }
             kept_bytes().unwrap()
         };

@@ -44,6 +44,8 @@ pub mod desk;
 
 pub mod forge;
 
+pub mod served;
+
 pub use coverage::{Coverage, Feature};
 pub use generate::Generator;
 pub use oracle::{Answer, ErrorKind, Oracle, Outcome, Verdict};

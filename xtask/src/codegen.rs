@@ -59,6 +59,11 @@ fn generate(workspace: &Path) -> Result<String, String> {
         .codec_path(CODEC_PATH)
         // The server is ours: it reads questions without making messages of them.
         .build_server(false)
+        // Almost every result is an answer, so its size is the size of what there is.
+        .type_attribute(
+            "pdp.v1.AuthorizeResult.result",
+            "#[expect(clippy::large_enum_variant, reason = \"almost all are of the large variant\")]",
+        )
         // `connect` helpers would choose time-outs and limits for their callers; ours are explicit.
         .build_transport(false)
         .emit_rerun_if_changed(false)

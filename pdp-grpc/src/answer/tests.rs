@@ -25,6 +25,7 @@ fn allow() -> pb::AuthorizeResponse {
             value: "full".to_owned(),
         }],
         message: String::new(),
+        explanation: None,
         bundle: Some(pb::BundleName {
             name: "b".to_owned(),
             revision: u64::MAX,
@@ -166,7 +167,7 @@ fn an_allow_that_something_speaks_against_is_refused() {
 
 #[test]
 fn what_this_edge_denies_itself_is_a_whole_answer() {
-    let answer = read(write(&Verdict::Refused { bundle: None, message: "why".to_owned() })).unwrap();
+    let answer = read(write(&Verdict::Refused { message: "why".to_owned() })).unwrap();
     assert_eq!(
         (answer.effect, answer.reason, answer.message.as_str()),
         (Effect::Deny, Reason::InvalidRequest, "why")

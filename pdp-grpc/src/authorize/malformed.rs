@@ -18,6 +18,7 @@ pub struct Malformed(Box<Refusal>);
 
 #[derive(Debug)]
 struct Refusal {
+    message: &'static str,
     path: String,
     fault: Fault,
 }
@@ -34,6 +35,9 @@ pub(super) enum Fault {
     KeyTwice,
     TooDeep(u32),
     Ip { text: String, expected: String },
+    Filtered { both: bool },
+    RequestTwice,
+    RequestMissing,
 }
 
 /// Where in a message a value stands; printed only when it is refused.
@@ -56,7 +60,15 @@ pub(super) fn quoted(text: &str) -> String {
 impl Malformed {
     #[cold]
     pub(super) fn at(path: Path<'_>, fault: Fault) -> Self {
-        Self(Box::new(Refusal { path: shorten(&path.to_string(), PATH_CHARS_MAX), fault }))
+        let path = shorten(&path.to_string(), PATH_CHARS_MAX);
+        Self(Box::new(Refusal { message: "AuthorizeRequest", path, fault }))
+    }
+
+    /// The same about another message of `pdp.v1`.
+    #[cold]
+    pub(super) fn of(mut self, message: &'static str) -> Self {
+        self.0.message = message;
+        self
     }
 
     #[cold]
@@ -67,10 +79,10 @@ impl Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Refusal { path, fault } = &*self.0;
+        let Refusal { message, path, fault } = &*self.0;
         match fault {
             Fault::Bytes(damage) => {
-                write!(f, "the bytes are no `pdp.v1.AuthorizeRequest`: {damage}")?;
+                write!(f, "the bytes are no `pdp.v1.{message}`: {damage}")?;
                 if path.is_empty() { Ok(()) } else { write!(f, ", in `{path}`") }
             }
             Fault::EntityMissing => {
@@ -96,6 +108,14 @@ impl fmt::Display for Malformed {
             Fault::TooDeep(max) => {
                 write!(f, "`{path}` is nested too deep; values may have {max} levels")
             }
+            Fault::Filtered { both: true } => f.write_str(
+                "`action` and `resource` are both given; leave out the one that the candidates take the place of",
+            ),
+            Fault::Filtered { both: false } => f.write_str(
+                "neither `action` nor `resource` is given; give the one that the candidates do not take the place of",
+            ),
+            Fault::RequestTwice => write!(f, "`{path}` occurs twice; send one question a message"),
+            Fault::RequestMissing => write!(f, "`{path}` is missing; send one question a message"),
             Fault::Ip { text, expected } => write!(f, "`{path}` is `{text}`; {expected}"),
         }
     }

@@ -42,13 +42,59 @@ pub fn read_request<'a>(
     arena: &'a Arena,
     depth_max: u32,
 ) -> Result<Request<'a>, Malformed> {
-    Reader { arena, depth_max: depth_max.min(VALUE_DEPTH_MAX) }.request(Fields::new(bytes), now)
+    Ok(Reader::new(arena, depth_max).asked::<false>(Fields::new(bytes), now)?.request)
+}
+
+/// What an `AuthorizeRequest` or a `FilterRequest` asks.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    /// The question; in a filter, what is filtered has an empty name in it.
+    pub(crate) request: Request<'a>,
+    /// Whether to say why.
+    pub(crate) explain: bool,
+    /// Of a filter: resources or actions.
+    pub(crate) candidates: &'a [Uid<'a>],
+    /// Whether the candidates are actions.
+    pub(crate) filters_actions: bool,
+}
+
+/// Reads the bytes of an `AuthorizeRequest`, all of it.
+pub(crate) fn read_asked<'a>(
+    bytes: &'a [u8],
+    now: Datetime,
+    arena: &'a Arena,
+    depth_max: u32,
+) -> Result<Asked<'a>, Malformed> {
+    Reader::new(arena, depth_max).asked::<false>(Fields::new(bytes), now)
+}
+
+/// Reads the bytes of a `FilterRequest`.
+pub(crate) fn read_filter<'a>(
+    bytes: &'a [u8],
+    now: Datetime,
+    arena: &'a Arena,
+    depth_max: u32,
+) -> Result<Asked<'a>, Malformed> {
+    Reader::new(arena, depth_max)
+        .asked::<true>(Fields::new(bytes), now)
+        .map_err(|malformed| malformed.of("FilterRequest"))
 }
 
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    fn request(&self, mut fields: Fields<'a>, now: Datetime) -> Result<Request<'a>, Malformed> {
+    fn new(arena: &'a Arena, depth_max: u32) -> Self {
+        Self { arena, depth_max: depth_max.min(VALUE_DEPTH_MAX) }
+    }
+
+    /// Reads an `AuthorizeRequest`, or a `FilterRequest`, which has the same fields but for the last ones.
+    #[inline(always)]
+    fn asked<const FILTER: bool>(
+        &self,
+        mut fields: Fields<'a>,
+        now: Datetime,
+    ) -> Result<Asked<'a>, Malformed> {
+        let (mut explain, mut candidates) = (false, self.list());
         let (mut principal, mut action, mut resource, mut on_behalf_of) = (None, None, None, None);
         let mut context = self.list();
         let (mut actors, mut scopes, mut entities) = (self.list(), self.list(), self.list());
@@ -72,13 +118,30 @@ impl<'a> Reader<'a> {
                     let path = Path::Index(&path, entities.len());
                     entities.push(self.entity(at(path, fields.inside(payload))?, path)?);
                 }
+                9 if !FILTER => explain = at(Path::Field("explain"), payload.varint())? != 0,
+                10 if FILTER => {
+                    let path = Path::Field("candidates");
+                    candidates.push(uid(&fields, payload, Path::Index(&path, candidates.len()))?);
+                }
                 _ => at(Path::Message, fields.unknown())?,
             }
         }
-        Ok(Request {
-            principal: named(principal, Path::Field("principal"))?,
-            action: named(action, Path::Field("action"))?,
-            resource: named(resource, Path::Field("resource"))?,
+        let principal = named(principal, Path::Field("principal"))?;
+        let filters_actions = FILTER && action.is_none();
+        if FILTER && action.is_none() == resource.is_none() {
+            return Err(Malformed::at(Path::Message, Fault::Filtered { both: action.is_some() }));
+        }
+        let absent = || Uid::new("", "");
+        let request = Request {
+            principal,
+            action: match action {
+                None if FILTER => absent(),
+                action => named(action, Path::Field("action"))?,
+            },
+            resource: match resource {
+                None if FILTER => absent(),
+                resource => named(resource, Path::Field("resource"))?,
+            },
             context: self.pairs(context, Path::Field("context"))?,
             on_behalf_of: match on_behalf_of {
                 Some(_) => Some(named(on_behalf_of, Path::Field("on_behalf_of"))?),
@@ -88,7 +151,9 @@ impl<'a> Reader<'a> {
             scopes: scopes.into_bump_slice(),
             entities: entities.into_bump_slice(),
             now: Some(now),
-        })
+        };
+        let candidates = candidates.into_bump_slice();
+        Ok(Asked { request, explain, candidates, filters_actions })
     }
 
     fn entity(

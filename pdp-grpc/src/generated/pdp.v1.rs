@@ -35,6 +35,9 @@ pub struct AuthorizeRequest {
     /// Entities that exist for this request only, or that supply attributes which the bundle lists as caller-supplied.
     #[prost(message, repeated, tag = "8")]
     pub entities: ::prost::alloc::vec::Vec<Entity>,
+    /// Asks for `AuthorizeResponse.explanation`. It changes nothing about the answer and costs many times as much.
+    #[prost(bool, tag = "9")]
+    pub explain: bool,
 }
 /// The name of an entity.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -168,6 +171,9 @@ pub struct AuthorizeResponse {
     /// The bundle that decided; absent when there was none.
     #[prost(message, optional, tag = "9")]
     pub bundle: ::core::option::Option<BundleName>,
+    /// Why, in words and data; only where the request asks for it.
+    #[prost(message, optional, tag = "10")]
+    pub explanation: ::core::option::Option<Explanation>,
 }
 /// A policy that could not be evaluated.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -224,6 +230,203 @@ pub struct BundleName {
     /// SHA-256 of the part that decides, in lower-case hexadecimal.
     #[prost(string, tag = "3")]
     pub digest: ::prost::alloc::string::String,
+}
+/// Why an answer came out as it did. For people; wording may change.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Explanation {
+    /// One entry for each leg that was asked.
+    #[prost(message, repeated, tag = "1")]
+    pub legs: ::prost::alloc::vec::Vec<LegExplanation>,
+    /// Why there is no explanation, when there is none: the server does not explain to this caller, or the question did not
+    /// get as far as a policy.
+    #[prost(string, tag = "2")]
+    pub withheld: ::prost::alloc::string::String,
+}
+/// Why a leg came out as it did.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LegExplanation {
+    /// As in `Leg.role`.
+    #[prost(string, tag = "1")]
+    pub role: ::prost::alloc::string::String,
+    /// The leg's principal in Cedar's form.
+    #[prost(string, tag = "2")]
+    pub principal: ::prost::alloc::string::String,
+    /// Determining policies.
+    #[prost(message, repeated, tag = "3")]
+    pub determining: ::prost::alloc::vec::Vec<PolicyNote>,
+    /// Policies that could not be evaluated.
+    #[prost(message, repeated, tag = "4")]
+    pub failing: ::prost::alloc::vec::Vec<PolicyNote>,
+    /// For a default deny: the permits that came closest, the closest first.
+    #[prost(message, repeated, tag = "5")]
+    pub nearest: ::prost::alloc::vec::Vec<NearMiss>,
+}
+/// A policy with its place and text.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PolicyNote {
+    /// The policy's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// `permit` or `forbid`.
+    #[prost(string, tag = "2")]
+    pub effect: ::prost::alloc::string::String,
+    /// Its file in the bundle's folder; empty when the source was stripped from the bundle.
+    #[prost(string, tag = "3")]
+    pub file: ::prost::alloc::string::String,
+    /// Its line in that file, counted from 1; 0 when unknown.
+    #[prost(uint32, tag = "4")]
+    pub line: u32,
+    /// Its text; empty when the source was stripped from the bundle.
+    #[prost(string, tag = "5")]
+    pub text: ::prost::alloc::string::String,
+    /// For a policy that could not be evaluated: what failed.
+    #[prost(string, tag = "6")]
+    pub error: ::prost::alloc::string::String,
+}
+/// A permit that did not apply.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NearMiss {
+    /// The permit.
+    #[prost(message, optional, tag = "1")]
+    pub policy: ::core::option::Option<PolicyNote>,
+    /// The first part of it that did not hold, as written.
+    #[prost(string, tag = "2")]
+    pub clause: ::prost::alloc::string::String,
+    /// That part's line, counted from 1; 0 when unknown.
+    #[prost(uint32, tag = "3")]
+    pub line: u32,
+    /// What it asks for.
+    #[prost(string, tag = "4")]
+    pub expected: ::prost::alloc::string::String,
+    /// What was there.
+    #[prost(string, tag = "5")]
+    pub actual: ::prost::alloc::string::String,
+}
+/// Many questions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizeBatchRequest {
+    /// The questions.
+    #[prost(message, repeated, tag = "1")]
+    pub requests: ::prost::alloc::vec::Vec<AuthorizeRequest>,
+}
+/// The results of many questions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizeBatchResponse {
+    /// One for each question, in their order.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<AuthorizeResult>,
+    /// The bundle that decided all of them; absent when there was none. The answers do not repeat it.
+    #[prost(message, optional, tag = "2")]
+    pub bundle: ::core::option::Option<BundleName>,
+}
+/// What one of many questions got.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizeResult {
+    /// Without any of these, or with one that the client does not know, the question is not allowed.
+    #[prost(oneof = "authorize_result::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<authorize_result::Result>,
+}
+/// Nested message and enum types in `AuthorizeResult`.
+pub mod authorize_result {
+    /// Without any of these, or with one that the client does not know, the question is not allowed.
+    #[expect(clippy::large_enum_variant, reason = "almost all are of the large variant")]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        /// The answer, as `Authorize` gives it.
+        #[prost(message, tag = "1")]
+        Answer(super::AuthorizeResponse),
+        /// Why there is none.
+        #[prost(message, tag = "2")]
+        Failure(super::Failure),
+    }
+}
+/// Why a question has no answer. It is not allowed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Failure {
+    /// The status code that `Authorize` would have failed with, as gRPC numbers them.
+    #[prost(int32, tag = "1")]
+    pub code: i32,
+    /// Its text.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
+/// One question of a stream.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizeStreamRequest {
+    /// Any number; the result repeats it. Questions in flight should differ in it.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// The question. Required.
+    #[prost(message, optional, tag = "2")]
+    pub request: ::core::option::Option<AuthorizeRequest>,
+}
+/// The result of one question of a stream.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizeStreamResponse {
+    /// The question's id.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// What it got.
+    #[prost(message, optional, tag = "2")]
+    pub result: ::core::option::Option<AuthorizeResult>,
+}
+/// One question for many resources or actions. Exactly one of `action` and `resource` is given; the other is what is
+/// filtered. Fields 1 to 8 are those of `AuthorizeRequest`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FilterRequest {
+    /// Who acts. Required.
+    #[prost(message, optional, tag = "1")]
+    pub principal: ::core::option::Option<EntityUid>,
+    /// What is to be done, when resources are filtered.
+    #[prost(message, optional, tag = "2")]
+    pub action: ::core::option::Option<EntityUid>,
+    /// On what, when actions are filtered.
+    #[prost(message, optional, tag = "3")]
+    pub resource: ::core::option::Option<EntityUid>,
+    /// As in `AuthorizeRequest`.
+    #[prost(message, repeated, tag = "4")]
+    pub context: ::prost::alloc::vec::Vec<Entry>,
+    /// As in `AuthorizeRequest`.
+    #[prost(message, optional, tag = "5")]
+    pub on_behalf_of: ::core::option::Option<EntityUid>,
+    /// As in `AuthorizeRequest`.
+    #[prost(message, repeated, tag = "6")]
+    pub actors: ::prost::alloc::vec::Vec<EntityUid>,
+    /// As in `AuthorizeRequest`.
+    #[prost(string, repeated, tag = "7")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// As in `AuthorizeRequest`.
+    #[prost(message, repeated, tag = "8")]
+    pub entities: ::prost::alloc::vec::Vec<Entity>,
+    /// The candidates: resources where `action` is given, actions where `resource` is. None are answered by none.
+    #[prost(message, repeated, tag = "10")]
+    pub candidates: ::prost::alloc::vec::Vec<EntityUid>,
+}
+/// Which candidates are allowed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FilterResponse {
+    /// Positions of those that are allowed, counted from 0, ascending. All others are denied.
+    #[prost(uint32, repeated, tag = "1")]
+    pub allowed: ::prost::alloc::vec::Vec<u32>,
+    /// The denied ones, by reason.
+    #[prost(message, repeated, tag = "2")]
+    pub denied: ::prost::alloc::vec::Vec<DeniedFor>,
+    /// The bundle that decided all of them; absent when there was none.
+    #[prost(message, optional, tag = "3")]
+    pub bundle: ::core::option::Option<BundleName>,
+}
+/// Candidates that are denied for one reason.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeniedFor {
+    /// A code as in `AuthorizeResponse.reason`.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// Their positions, counted from 0, ascending.
+    #[prost(uint32, repeated, tag = "2")]
+    pub positions: ::prost::alloc::vec::Vec<u32>,
+    /// A sentence about the first of them, when the reason is an invalid request or a limit, else empty. For people.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
 }
 /// The effect of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -381,6 +584,94 @@ pub mod authorization_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("pdp.v1.Authorization", "Authorize"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Answers many questions from one snapshot: no two of its answers come from different revisions.
+        ///
+        /// Results come in the order of the questions, one for each. What is wrong with one question concerns its result only;
+        /// the call fails for more questions than the limit, for bytes that are no such message, and otherwise as `Authorize`
+        /// does. No questions are answered by no results.
+        ///
+        /// Limits of a server with standard settings: 1 MiB for a batch, 1,024 questions, 64 KiB for each.
+        pub async fn authorize_batch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AuthorizeBatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuthorizeBatchResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Wire::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pdp.v1.Authorization/AuthorizeBatch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("pdp.v1.Authorization", "AuthorizeBatch"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Answers questions as they come, over one stream, many in flight.
+        ///
+        /// Each question has an id of the client's choice, and its result carries it. Each is answered from the bundle in force
+        /// when it is read. What is wrong with one question concerns its result only; a message that is too large or no such
+        /// message at all ends the stream.
+        pub async fn authorize_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::AuthorizeStreamRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::AuthorizeStreamResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Wire::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pdp.v1.Authorization/AuthorizeStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("pdp.v1.Authorization", "AuthorizeStream"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Answers one question for many resources, or for many actions: which of them are allowed. One snapshot answers all.
+        ///
+        /// The effect for each is that of `Authorize`; it costs far less than as many calls. Errors are those of `Authorize`.
+        ///
+        /// Limits of a server with standard settings: 1 MiB for a request, 8,192 candidates.
+        pub async fn filter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FilterRequest>,
+        ) -> std::result::Result<tonic::Response<super::FilterResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Wire::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pdp.v1.Authorization/Filter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("pdp.v1.Authorization", "Filter"));
             self.inner.unary(req, path, codec).await
         }
     }

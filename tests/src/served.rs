@@ -1,0 +1,109 @@
+//! A sidecar on a free port of this machine, for as long as its value lives, and the questions that tests ask it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use pdp_core::json::{self, Arena};
+use pdp_core::{
+    Bundle, CompileOptions, Datetime, Decider, Live, LoadLimits, Request, RequestLimits, Source,
+};
+use pdp_grpc::{Clock, Config, Server};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::rng::Rng;
+
+/// A running sidecar; dropping it stops it.
+#[derive(Debug)]
+pub struct Served {
+    /// Where it answers gRPC.
+    pub address: SocketAddr,
+    /// What it decides from.
+    pub live: Arc<Live>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+/// Compiles a folder of `policies/`.
+pub fn bundle(name: &str) -> Arc<Bundle> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(name);
+    let source = Source::folder(&folder).unwrap();
+    let bytes = pdp_core::compile(&source, &CompileOptions::STANDARD).unwrap();
+    Arc::new(Bundle::load(&bytes, &LoadLimits::STANDARD).unwrap())
+}
+
+/// Questions in the JSON of the core: the bundle's cases, and then principal, action, resource and context of different
+/// cases put together at random, up to `count`.
+pub fn questions(bundle: &Bundle, count: usize, seed: u64) -> Vec<String> {
+    let cases: Vec<serde_json::Value> = bundle
+        .cases()
+        .iter()
+        .map(|case| serde_json::from_str(&case.request_json).unwrap())
+        .collect();
+    let mut rng = Rng::new(&[seed]);
+    let mut questions = cases.clone();
+    while questions.len() < count {
+        let mut question = rng.pick(&cases).clone();
+        for part in ["principal", "action", "resource", "context", "on_behalf_of"] {
+            let other = rng.pick(&cases);
+            if rng.percent(33)
+                && let Some(value) = other.get(part)
+            {
+                question[part] = value.clone();
+            }
+        }
+        questions.push(question);
+    }
+    questions.truncate(count);
+    questions.into_iter().map(|question| question.to_string()).collect()
+}
+
+/// Reads such a question as of `now`.
+pub fn read<'a>(
+    question: &'a str,
+    bundle: &'a Bundle,
+    arena: &'a Arena,
+    now: Datetime,
+) -> Request<'a> {
+    let limits = RequestLimits::STANDARD;
+    let request = json::read_request(question, Some(bundle), arena, &limits).unwrap();
+    Request { now: Some(now), ..request }
+}
+
+// === impl Served ===
+
+impl Served {
+    /// Serves a bundle at a time that stands still.
+    pub fn start(bundle: Arc<Bundle>, now: Datetime, change: impl FnOnce(&mut Config)) -> Self {
+        let live = Arc::new(Live::new(Decider::new(bundle)));
+        let mut config = Config { clock: Clock::fixed(now), ..Config::sidecar() };
+        config.address.set_port(0);
+        change(&mut config);
+        let server = Server::bind(config, Arc::clone(&live)).unwrap();
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            server.run(async { drop(stopped.await) }).await.unwrap();
+        });
+        Self { address, live, stop: Some(stop), task }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops it and waits until it has ended well.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        (&mut self.task).await.unwrap();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

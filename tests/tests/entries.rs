@@ -1,0 +1,319 @@
+//! The same questions through every way in: library, `Authorize`, batch, stream and filter give one answer.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code fails loudly"
+)]
+
+use std::sync::Arc;
+
+use pdp_core::json::Arena;
+use pdp_core::{Bundle, Datetime, DecideOptions, Decider, OwnedAnswer, Request, Scratch};
+use pdp_grpc::pb::authorization_client::AuthorizationClient;
+use pdp_grpc::{Client, pb};
+use pdp_tests::served::{self, Served};
+use prost::Message;
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint};
+
+const FOLDERS: [&str; 3] = ["agent-tools", "documents", "routes"];
+const QUESTIONS: usize = 700;
+/// 2026-06-01T12:00:00Z, when the cases of these folders take place.
+const NOW: Datetime = Datetime(1_780_315_200_000);
+const SOON: Duration = Duration::from_secs(20);
+
+/// A question as it is sent, and what the library answers.
+struct Question {
+    message: pb::AuthorizeRequest,
+    expected: OwnedAnswer,
+}
+
+fn questions(bundle: &Arc<Bundle>) -> Vec<Question> {
+    let (decider, mut scratch) = (Decider::new(Arc::clone(bundle)), Scratch::new());
+    let texts = served::questions(bundle, QUESTIONS, 4);
+    let ask = |text: &String| {
+        let arena = Arena::new();
+        let request = served::read(text, bundle, &arena, NOW);
+        let answer = decider.decide_with(&mut scratch, &request, &DecideOptions::STANDARD);
+        Question { message: message(&request), expected: answer.to_owned() }
+    };
+    texts.iter().map(ask).collect()
+}
+
+fn message(request: &Request<'_>) -> pb::AuthorizeRequest {
+    let bytes = pdp_grpc::write_request(&Request { now: None, ..*request }).unwrap();
+    pb::AuthorizeRequest::decode(&*bytes).unwrap()
+}
+
+async fn bare(served: &Served) -> AuthorizationClient<Channel> {
+    let channel = Endpoint::from_shared(served.url()).unwrap().connect().await.unwrap();
+    AuthorizationClient::new(channel)
+}
+
+/// What a message of either effect says of effect, reason and policies.
+#[track_caller]
+fn same(answer: &pb::AuthorizeResponse, expected: &OwnedAnswer) {
+    let allows = answer.effect() == pb::Effect::Allow;
+    assert_eq!(allows, expected.reason.as_str() == "permitted", "{answer:?}");
+    assert_eq!(answer.reason, expected.reason.as_str());
+    assert_eq!(answer.policies, expected.policies);
+    assert_eq!(answer.errors.len(), expected.errors.len());
+    assert_eq!(answer.message, expected.message);
+}
+
+#[track_caller]
+fn answered(result: pb::AuthorizeResult) -> pb::AuthorizeResponse {
+    match result.result {
+        Some(pb::authorize_result::Result::Answer(answer)) => answer,
+        other => panic!("no answer but {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_questions_get_one_answer_whichever_way_they_come() {
+    let (mut asked, mut allowed, mut denied) = (0, 0, std::collections::BTreeMap::new());
+    for folder in FOLDERS {
+        let bundle = served::bundle(folder);
+        let questions = questions(&bundle);
+        let served =
+            Served::start(Arc::clone(&bundle), NOW, |config| config.trust_delegation = true);
+        let client = Client::connect(&served.url(), SOON).await.unwrap();
+        let mut bare = bare(&served).await;
+
+        // One by one: our own client, which reads everything of an answer.
+        for text in served::questions(&bundle, QUESTIONS, 4).iter().zip(&questions) {
+            let arena = Arena::new();
+            let request = served::read(text.0, &bundle, &arena, NOW);
+            let answer = client.authorize(&Request { now: None, ..request }).await.unwrap();
+            assert_eq!(answer, text.1.expected, "{}", text.0);
+        }
+
+        let messages = || questions.iter().map(|question| question.message.clone());
+        // In one batch.
+        let batch = pb::AuthorizeBatchRequest { requests: messages().collect() };
+        let batch = bare.authorize_batch(batch).await.unwrap().into_inner();
+        assert_eq!(batch.bundle.unwrap().digest, bundle.digest_hex());
+        assert_eq!(batch.results.len(), questions.len());
+        for (result, question) in batch.results.into_iter().zip(&questions) {
+            same(&answered(result), &question.expected);
+        }
+
+        // In one stream, all in flight at once.
+        let numbered = messages()
+            .zip(0..)
+            .map(|(request, id)| pb::AuthorizeStreamRequest { id, request: Some(request) });
+        let numbered: Vec<_> = numbered.collect();
+        let sent = tokio_stream::iter(numbered);
+        let mut stream = bare.authorize_stream(sent).await.unwrap().into_inner();
+        let mut seen = vec![0; questions.len()];
+        while let Some(response) = stream.message().await.unwrap() {
+            let at = usize::try_from(response.id).unwrap();
+            seen[at] += 1;
+            same(&answered(response.result.unwrap()), &questions[at].expected);
+        }
+        assert!(seen.iter().all(|times| *times == 1));
+
+        // As one of two resources, and as one of two actions.
+        for question in &questions {
+            let both = &questions[asked % questions.len()].message;
+            asked += 1;
+            let m = &question.message;
+            let filter =
+                |action, resource, candidates: [Option<pb::EntityUid>; 2]| pb::FilterRequest {
+                    principal: m.principal.clone(),
+                    action,
+                    resource,
+                    context: m.context.clone(),
+                    on_behalf_of: m.on_behalf_of.clone(),
+                    actors: m.actors.clone(),
+                    scopes: m.scopes.clone(),
+                    entities: m.entities.clone(),
+                    candidates: candidates.into_iter().flatten().collect(),
+                };
+            let by_resource =
+                filter(m.action.clone(), None, [both.resource.clone(), m.resource.clone()]);
+            let by_action =
+                filter(None, m.resource.clone(), [both.action.clone(), m.action.clone()]);
+            for request in [by_resource, by_action] {
+                let response = bare.filter(request).await.unwrap().into_inner();
+                let reason = match response.allowed.contains(&1) {
+                    true => "permitted",
+                    false => {
+                        let denied = response.denied.iter().find(|d| d.positions.contains(&1));
+                        &denied.unwrap().reason
+                    }
+                };
+                assert_eq!(reason, question.expected.reason.as_str(), "{m:?}");
+            }
+            allowed += usize::from(question.expected.reason.as_str() == "permitted");
+            *denied.entry(question.expected.reason.as_str()).or_insert(0) += 1;
+        }
+        served.stop().await;
+    }
+    // The questions must be of all kinds, or the comparison means little.
+    assert!(asked >= 2_000 && allowed >= 100, "{allowed} of {asked}: {denied:?}");
+    for reason in ["forbidden", "not_permitted", "delegator_not_permitted", "invalid_request"] {
+        assert!(denied.get(reason).is_some_and(|count| *count >= 20), "{reason}: {denied:?}");
+    }
+}
+
+// === many questions at once, and what is wrong with them ===
+
+/// A server with `documents`, and the first of its questions.
+async fn documents(
+    change: impl FnOnce(&mut pdp_grpc::Config),
+) -> (Served, AuthorizationClient<Channel>, pb::AuthorizeRequest) {
+    let bundle = served::bundle("documents");
+    let question = questions(&bundle).swap_remove(0).message;
+    let served = Served::start(bundle, NOW, change);
+    let bare = bare(&served).await;
+    (served, bare, question)
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_question_of_a_batch_concerns_it_alone() {
+    let (_served, mut bare, question) =
+        documents(|config| config.limits.batch_questions_max = 3).await;
+    let hollow = pb::AuthorizeRequest::default();
+    let delegated =
+        pb::AuthorizeRequest { on_behalf_of: question.principal.clone(), ..question.clone() };
+    let requests = vec![hollow, question.clone(), delegated];
+    let batch = bare.authorize_batch(pb::AuthorizeBatchRequest { requests }).await.unwrap();
+    let results = batch.into_inner().results;
+    assert_eq!(results.len(), 3);
+    match &results[0].result {
+        Some(pb::authorize_result::Result::Failure(failure)) => {
+            assert_eq!(failure.code, i32::from(tonic::Code::InvalidArgument));
+            assert_eq!(
+                failure.message,
+                "`principal` is missing; name an entity by its type and id"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(answered(results[1].clone()).reason, "permitted");
+    assert_eq!(answered(results[2].clone()).reason, "invalid_request");
+
+    // None are answered by none; one over the limit is refused whole.
+    let none = bare.authorize_batch(pb::AuthorizeBatchRequest::default()).await.unwrap();
+    assert_eq!(none.into_inner().results, []);
+    let requests = vec![question; 4];
+    let status = bare.authorize_batch(pb::AuthorizeBatchRequest { requests }).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(
+        status.message(),
+        "the request has 4 questions and may have 3; send fewer at a time, or raise the server's \
+         `batch_questions_max`"
+    );
+}
+
+#[tokio::test]
+async fn a_filter_says_what_it_filters_and_has_a_limit() {
+    let (_served, mut bare, question) =
+        documents(|config| config.limits.filter_candidates_max = 2).await;
+    let filter = |action: bool, resource: bool, candidates: usize| pb::FilterRequest {
+        principal: question.principal.clone(),
+        action: question.action.clone().filter(|_| action),
+        resource: question.resource.clone().filter(|_| resource),
+        context: question.context.clone(),
+        candidates: vec![question.resource.clone().unwrap(); candidates],
+        ..pb::FilterRequest::default()
+    };
+    let response = bare.filter(filter(true, false, 2)).await.unwrap().into_inner();
+    assert_eq!((response.allowed, response.denied), (vec![0, 1], vec![]));
+    let none = bare.filter(filter(true, false, 0)).await.unwrap().into_inner();
+    assert_eq!((none.allowed, none.denied), (vec![], vec![]));
+    for (action, resource, candidates, code, text) in [
+        (true, true, 1, tonic::Code::InvalidArgument, "`action` and `resource` are both given"),
+        (false, false, 1, tonic::Code::InvalidArgument, "neither `action` nor `resource` is given"),
+        (true, false, 3, tonic::Code::ResourceExhausted, "the request has 3 candidates"),
+    ] {
+        let status = bare.filter(filter(action, resource, candidates)).await.unwrap_err();
+        assert_eq!(status.code(), code);
+        assert!(status.message().starts_with(text), "{}", status.message());
+    }
+    // A resource that is no action is denied as an action, with the reason.
+    let response = bare.filter(filter(false, true, 1)).await.unwrap().into_inner();
+    assert_eq!(response.denied[0].reason, "invalid_request");
+    assert!(!response.denied[0].message.is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_after_a_bad_question_and_ends_at_a_message_that_is_too_large() {
+    let (_served, mut bare, question) =
+        documents(|config| config.limits.message_bytes_max = 1_000).await;
+    let numbered = |id, request| pb::AuthorizeStreamRequest { id, request: Some(request) };
+    let huge = pb::AuthorizeRequest { scopes: vec!["x".repeat(1_000)], ..question.clone() };
+    let sent = tokio_stream::iter(vec![
+        numbered(9, question.clone()),
+        numbered(7, pb::AuthorizeRequest::default()),
+        numbered(8, question.clone()),
+        numbered(6, huge),
+        numbered(5, question),
+    ]);
+    let mut stream = bare.authorize_stream(sent).await.unwrap().into_inner();
+    let mut next = async || stream.message().await;
+    let first = next().await.unwrap().unwrap();
+    assert_eq!((first.id, answered(first.result.unwrap()).reason.as_str()), (9, "permitted"));
+    let second = next().await.unwrap().unwrap();
+    assert!(matches!(
+        (second.id, second.result.unwrap().result),
+        (7, Some(pb::authorize_result::Result::Failure(_)))
+    ));
+    let third = next().await.unwrap().unwrap();
+    assert_eq!((third.id, answered(third.result.unwrap()).reason.as_str()), (8, "permitted"));
+    let status = next().await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert!(status.message().starts_with("the request is larger"), "{}", status.message());
+}
+
+// === why ===
+
+#[tokio::test]
+async fn an_explanation_comes_where_it_is_asked_for_and_allowed() {
+    let (_served, mut bare, mut question) = documents(|config| config.explain = true).await;
+    let plain = bare.authorize(question.clone()).await.unwrap().into_inner();
+    assert_eq!(plain.explanation, None);
+    question.explain = true;
+    let answer = bare.authorize(question.clone()).await.unwrap().into_inner();
+    let explanation = answer.explanation.clone().unwrap();
+    assert_eq!(explanation.withheld, "");
+    let determining = &explanation.legs[0].determining;
+    assert_eq!(
+        determining.iter().map(|note| &note.id).collect::<Vec<_>>(),
+        answer.policies.iter().collect::<Vec<_>>()
+    );
+    assert!(determining[0].text.contains("permit") && determining[0].line > 0);
+    assert_eq!(pb::AuthorizeResponse { explanation: None, ..answer }, plain);
+
+    // A default deny names what came closest and what was missing.
+    let denied = questions(&served::bundle("documents"))
+        .into_iter()
+        .find(|question| question.expected.reason.as_str() == "not_permitted");
+    let mut question = pb::AuthorizeRequest { explain: true, ..denied.unwrap().message };
+    let answer = bare.authorize(question.clone()).await.unwrap().into_inner();
+    let legs = answer.explanation.unwrap().legs;
+    assert_eq!(answer.reason, "not_permitted");
+    let nearest = &legs[0].nearest[0];
+    assert!(
+        !nearest.clause.is_empty() && !nearest.expected.is_empty() && !nearest.actual.is_empty()
+    );
+
+    // What gets no further than the schema has nothing to explain.
+    question.action = Some(pb::EntityUid { r#type: "Action".to_owned(), id: "fly".to_owned() });
+    let answer = bare.authorize(question).await.unwrap().into_inner();
+    assert_eq!(answer.reason, "invalid_request");
+    assert!(!answer.explanation.unwrap().withheld.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_does_not_explain_unless_told_to() {
+    let (_served, mut bare, mut question) = documents(|_| {}).await;
+    question.explain = true;
+    let answer = bare.authorize(question).await.unwrap().into_inner();
+    assert_eq!(answer.reason, "permitted");
+    let explanation = answer.explanation.unwrap();
+    assert_eq!(explanation.legs, []);
+    assert!(explanation.withheld.starts_with("this server does not explain"), "{explanation:?}");
+}
