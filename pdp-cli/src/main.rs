@@ -37,6 +37,7 @@ mod test;
 
 // Running it.
 mod serve;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

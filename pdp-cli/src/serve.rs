@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use clap::Args;
-use pdp_core::{Decider, Live};
+use pdp_core::Live;
 use pdp_grpc::{ADDRESS_STANDARD, BoundServer, Config, ServeError, Server};
 use serde::Serialize;
 use tokio::runtime::Builder;
@@ -21,12 +21,15 @@ use crate::exit::{self, Exit, Failure};
 use crate::load;
 use crate::render::{self, Out};
 use crate::shapes::BundleShape;
+use crate::watch;
 
 /// Serve decisions over gRPC
 ///
 /// Answers `pdp.v1.Authorization/Authorize` and the standard health service. One line on standard output says that
 /// it is ready:
 ///   pdp: serving NAME revision N (DIGEST) on grpc://127.0.0.1:8170
+/// PATH is watched: what changes there is compiled or read, checked by its own cases, and then served instead, whole.
+/// What has errors is not; standard error says why, and the bundle before stays.
 /// SIGINT or SIGTERM ends it: no new connections, requests in flight finish. A second one ends it at once.
 ///
 /// What callers state about delegation (on whose behalf, which actors, which scopes) counts only with
@@ -38,7 +41,7 @@ use crate::shapes::BundleShape;
      pdp serve agent-tools.pdpb --listen 127.0.0.1:9000 --trust-delegation",
     &[
         (Exit::Ok, "stopped by a signal"),
-        (Exit::Data, "the folder has errors, or the file is no bundle"),
+        (Exit::Data, "the folder has errors, the file is no bundle, or a case of the bundle fails"),
         (Exit::NoInput, "PATH does not exist or cannot be read"),
         (Exit::Unavailable, "the address cannot be listened on"),
         (Exit::Io, "serving broke off"),
@@ -54,6 +57,12 @@ pub(crate) struct ServeArgs {
     /// Believe what callers state about delegation; only where every caller has verified it
     #[arg(long)]
     trust_delegation: bool,
+    /// Tell callers who ask for it why, with policy texts and attribute values
+    #[arg(long)]
+    explain: bool,
+    /// Milliseconds between two looks at PATH; events of the file system cause more of them
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    poll_ms: u32,
 }
 
 #[derive(Serialize)]
@@ -76,10 +85,14 @@ pub(crate) fn run(args: &ServeArgs, out: &mut Out) -> Result<Exit, Failure> {
     let config = Config {
         address: args.listen,
         trust_delegation: args.trust_delegation,
+        explain: args.explain,
         ..Config::sidecar()
     };
-    let live = Arc::new(Live::new(Decider::new(Arc::clone(&loaded.bundle))));
-    let server = Server::bind(config, live).map_err(|error| failure(&error))?;
+    let decider = pdp_grpc::activate(Arc::clone(&loaded.bundle))
+        .map_err(|why| Failure::new(Exit::Data, format!("`{}`: {why}", args.path.display())))?;
+    let live = Arc::new(Live::new(decider));
+    let server = Server::bind(config, Arc::clone(&live)).map_err(|error| failure(&error))?;
+    let reloader = watch::start(&args.path, args.poll_ms, live)?;
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|e| no_runtime(&e))?;
     runtime.block_on(async {
         // Before anybody is told that the server is ready: whoever is told may stop it.
@@ -94,6 +107,7 @@ pub(crate) fn run(args: &ServeArgs, out: &mut Out) -> Result<Exit, Failure> {
         out.flush()?;
         until_stopped(server, signals).await.map_err(|error| failure(&error))
     })?;
+    drop(reloader);
     Ok(Exit::Ok)
 }
 

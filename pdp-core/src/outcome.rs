@@ -246,17 +246,26 @@ impl<'s> Answer<'s> {
                 .map(|o| (o.policy.to_owned(), o.key.to_owned(), o.value.to_owned()))
                 .collect(),
             message: self.message.to_owned(),
-            bundle: self.bundle.map(|b| BundleName {
-                name: b.name().to_owned(),
-                revision: b.revision(),
-                digest: b.digest_hex(),
-            }),
+            bundle: self.bundle.map(BundleName::of),
         }
     }
 }
 
 fn policy_id(bundle: Option<&Bundle>, ix: PolicyIx) -> &str {
     bundle.map_or("", |b| b.policy_id(ix))
+}
+
+// === impl BundleName ===
+
+impl BundleName {
+    /// Names a bundle.
+    pub fn of(bundle: &Bundle) -> Self {
+        Self {
+            name: bundle.name().to_owned(),
+            revision: bundle.revision(),
+            digest: bundle.digest_hex(),
+        }
+    }
 }
 
 // === impl Leg ===

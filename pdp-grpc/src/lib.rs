@@ -2,7 +2,7 @@
 //!
 //! The protocol is `pdp.v1`, in `proto/pdp/v1/authorization.proto`. The server decides with [`pdp_core`] from the bundle
 //! that a [`pdp_core::Live`] holds, answers health in the standard `grpc.health.v1`, and has a limit on everything.
-//! It does not load bundles, read configuration files, handle signals or speak TLS; whoever embeds it does.
+//! It does not compile bundles, read configuration files, handle signals or speak TLS; whoever embeds it does.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -31,6 +31,7 @@ mod codec;
 mod config;
 mod desk;
 pub mod pb;
+mod reload;
 mod respond;
 mod server;
 mod service;
@@ -42,4 +43,7 @@ pub use client::{
     UrlError, write_request,
 };
 pub use config::{ADDRESS_STANDARD, Clock, Config, LimitError, Limits, VALUE_DEPTH_MAX};
+pub use reload::{
+    BundleFile, BundleSource, ReloadEvent, ReloadSettings, ReloadStatus, Reloader, activate,
+};
 pub use server::{BoundServer, ListenError, ServeError, Server, TransportError};

@@ -1,7 +1,7 @@
 //! `pdp serve` and `pdp decide --server`: the line that says ready, the same answers, and the end.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use crate::run::{OrStop, Ran, Starter, command, pdp, pdp_reading};
 
@@ -9,24 +9,46 @@ use crate::run::{OrStop, Ran, Starter, command, pdp, pdp_reading};
 struct Served {
     child: Child,
     ready: String,
+    /// What it says on standard error, for who wants to hear it.
+    notes: Option<BufReader<ChildStderr>>,
 }
 
 // === impl Served ===
 
 impl Served {
     fn new(path: &str, more: &[&str]) -> Self {
+        Self::start(path, more, Stdio::null())
+    }
+
+    /// One whose standard error is read.
+    fn noted(path: &str, more: &[&str]) -> Self {
+        Self::start(path, more, Stdio::piped())
+    }
+
+    fn start(path: &str, more: &[&str], stderr: Stdio) -> Self {
         let mut child = command()
             .args(["serve", path, "--listen", "127.0.0.1:0"])
             .args(more)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .or_stop("the server does not start");
         let mut ready = String::new();
         let stdout = child.stdout.take().or_stop("no standard output");
         BufReader::new(stdout).read_line(&mut ready).or_stop("no line");
         assert!(ready.starts_with("pdp: serving "), "not ready: `{ready}`");
-        Self { child, ready }
+        let notes = child.stderr.take().map(BufReader::new);
+        Self { child, ready, notes }
+    }
+
+    /// Reads on until a line has `text` in it.
+    fn says(&mut self, text: &str) {
+        let notes = self.notes.as_mut().or_stop("standard error is not read");
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert!(notes.read_line(&mut line).or_stop("no line") > 0, "never says `{text}`");
+        }
     }
 
     fn url(&self) -> String {
@@ -160,5 +182,39 @@ fn an_address_in_use_is_said() {
     let ran = pdp(["serve", &starter.path(), "--listen", &address]);
     assert_eq!(ran.code, Some(69), "{ran:?}");
     assert!(ran.stderr.contains("the address is in use"), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "", "nothing is ready");
+}
+
+#[test]
+fn a_folder_that_changes_is_served_as_it_is_then() {
+    let starter = Starter::new();
+    let mut served = Served::noted(&starter.path(), &["--poll-ms", "20"]);
+    let allowed = |served: &Served| ask(&["--server", &served.url()], "User::\"bob\"", &[]).code;
+    assert_eq!(allowed(&served), Some(0));
+    // A bad edit changes nothing, and is said with what is wrong.
+    starter.append("bundle.toml", "\nunheard_of = 1\n");
+    served.says("pdp: still serving starter revision 1 ");
+    served.says("unheard_of");
+    assert_eq!(allowed(&served), Some(0));
+    // A case that fails is as bad as a text that cannot be read.
+    starter.edit("bundle.toml", "unheard_of = 1", "");
+    starter.append("more.cedar", "forbid(principal, action, resource);");
+    served.says("cases fail; `");
+    assert_eq!(allowed(&served), Some(0));
+    // A good one is served.
+    starter.edit("more.cedar", "forbid(principal, action, resource);", "// nobody");
+    starter.edit("bundle.toml", "revision = 1", "revision = 2");
+    served.says("pdp: now serving starter revision 2 ");
+    let answer = ask(&["--server", &served.url()], "User::\"bob\"", &[]).json();
+    assert_eq!(answer["bundle"]["revision"], 2, "{answer}");
+}
+
+#[test]
+fn a_bundle_that_fails_its_own_cases_is_not_served() {
+    let starter = Starter::new();
+    starter.append("more.cedar", "forbid(principal, action, resource);");
+    let ran = pdp(["serve", &starter.path(), "--listen", "127.0.0.1:0"]);
+    assert_eq!(ran.code, Some(65), "{ran:?}");
+    assert!(ran.stderr.contains("cases fail; `"), "{}", ran.stderr);
     assert_eq!(ran.stdout, "", "nothing is ready");
 }
