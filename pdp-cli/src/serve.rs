@@ -5,13 +5,16 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 
 use clap::Args;
 use pdp_core::Live;
-use pdp_grpc::{ADDRESS_STANDARD, BoundServer, Config, ServeError, Server};
+use pdp_grpc::{
+    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, BoundServer, Config, LogConfig, LogTarget,
+    ReloadMonitor, ServeError, Server,
+};
 use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -25,9 +28,10 @@ use crate::watch;
 
 /// Serve decisions over gRPC
 ///
-/// Answers `pdp.v1.Authorization/Authorize` and the standard health service. One line on standard output says that
+/// Answers `pdp.v1.Authorization` and the standard health service. One line on standard output says that
 /// it is ready:
 ///   pdp: serving NAME revision N (DIGEST) on grpc://127.0.0.1:8170
+/// A second one says where health, metrics and status are.
 /// PATH is watched: what changes there is compiled or read, checked by its own cases, and then served instead, whole.
 /// What has errors is not; standard error says why, and the bundle before stays.
 /// SIGINT or SIGTERM ends it: no new connections, requests in flight finish. A second one ends it at once.
@@ -41,9 +45,10 @@ use crate::watch;
      pdp serve agent-tools.pdpb --listen 127.0.0.1:9000 --trust-delegation",
     &[
         (Exit::Ok, "stopped by a signal"),
+        (Exit::Usage, "--admin is an address that other machines reach, without --admin-anywhere"),
         (Exit::Data, "the folder has errors, the file is no bundle, or a case of the bundle fails"),
         (Exit::NoInput, "PATH does not exist or cannot be read"),
-        (Exit::Unavailable, "the address cannot be listened on"),
+        (Exit::Unavailable, "an address cannot be listened on"),
         (Exit::Io, "serving broke off"),
     ],
 ))]
@@ -60,14 +65,39 @@ pub(crate) struct ServeArgs {
     /// Tell callers who ask for it why, with policy texts and attribute values
     #[arg(long)]
     explain: bool,
+    /// Where operators ask for health, metrics and status [127.0.0.1:8172, a free port where --listen is]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    admin: Option<SocketAddr>,
+    /// Let the address of --admin be one that other machines reach
+    #[arg(long)]
+    admin_anywhere: bool,
+    /// Write a line of JSON for each decision to FILE, or to standard output with `-`
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Log values of the context, not only its keys
+    #[arg(long, requires = "log")]
+    log_context: bool,
+    /// A name in contexts whose value is never logged; may be repeated
+    #[arg(long, value_name = "NAME", requires = "log_context")]
+    log_mask: Vec<String>,
+    /// Size at which FILE becomes FILE.1, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 100 << 20, requires = "log")]
+    log_file_bytes: u64,
+    /// How many of FILE.1, FILE.2 and so on are kept
+    #[arg(long, value_name = "COUNT", default_value_t = 5, requires = "log")]
+    log_files: u32,
     /// Milliseconds between two looks at PATH; events of the file system cause more of them
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     poll_ms: u32,
 }
 
+/// Some 50 MB of records that may wait for a slow disk.
+const LOG_QUEUE_RECORDS_MAX: u32 = 65_536;
+
 #[derive(Serialize)]
 struct ReadyShape {
     serving: String,
+    admin: Option<String>,
     bundle: BundleShape,
 }
 
@@ -82,33 +112,71 @@ pub(crate) fn run(args: &ServeArgs, out: &mut Out) -> Result<Exit, Failure> {
     let loaded = load::load(&args.path)?;
     // Beside the point of the output; if standard error is gone, serving goes on.
     let _ = write!(io::stderr(), "{}", loaded.warnings);
-    let config = Config {
-        address: args.listen,
-        trust_delegation: args.trust_delegation,
-        explain: args.explain,
-        ..Config::sidecar()
-    };
+    let monitor = ReloadMonitor::default();
+    let config = args.config(monitor.clone());
     let decider = pdp_grpc::activate(Arc::clone(&loaded.bundle))
         .map_err(|why| Failure::new(Exit::Data, format!("`{}`: {why}", args.path.display())))?;
     let live = Arc::new(Live::new(decider));
     let server = Server::bind(config, Arc::clone(&live)).map_err(|error| failure(&error))?;
-    let reloader = watch::start(&args.path, args.poll_ms, live)?;
+    let reloader = watch::start(&args.path, args.poll_ms, live, monitor)?;
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|e| no_runtime(&e))?;
     runtime.block_on(async {
         // Before anybody is told that the server is ready: whoever is told may stop it.
         let signals = Signals::install().map_err(|e| no_runtime(&e))?;
         let address = format!("grpc://{}", server.address());
+        let admin = server.admin_address().map(|address| format!("http://{address}"));
         if out.json() {
-            out.shape(&ReadyShape { serving: address, bundle: BundleShape::new(&loaded.bundle) })?;
+            let bundle = BundleShape::new(&loaded.bundle);
+            out.shape(&ReadyShape { serving: address, admin, bundle })?;
         } else {
             let name = render::bundle_name(&render::name_of(&loaded.bundle));
             out.line(format_args!("pdp: serving {name} on {address}"))?;
+            if let Some(admin) = admin {
+                out.line(format_args!("pdp: /livez, /readyz, /metrics and /status on {admin}"))?;
+            }
         }
         out.flush()?;
         until_stopped(server, signals).await.map_err(|error| failure(&error))
     })?;
     drop(reloader);
     Ok(Exit::Ok)
+}
+
+// === impl ServeArgs ===
+
+impl ServeArgs {
+    fn config(&self, monitor: ReloadMonitor) -> Config {
+        // Who takes any port that is free does not want a certain one beside it.
+        let admin_port = if self.listen.port() == 0 { 0 } else { ADMIN_ADDRESS_STANDARD.port() };
+        let admin = SocketAddr::new(ADMIN_ADDRESS_STANDARD.ip(), admin_port);
+        Config {
+            address: self.listen,
+            admin: Some(self.admin.unwrap_or(admin)),
+            admin_anywhere: self.admin_anywhere,
+            reload: Some(monitor),
+            trust_delegation: self.trust_delegation,
+            explain: self.explain,
+            log: self.log.as_ref().map(|path| self.log_config(path)),
+            ..Config::sidecar()
+        }
+    }
+
+    fn log_config(&self, path: &Path) -> LogConfig {
+        let target = match path == Path::new("-") {
+            true => LogTarget::Stdout,
+            false => LogTarget::File {
+                path: path.to_owned(),
+                file_bytes_max: self.log_file_bytes,
+                files_max: self.log_files,
+            },
+        };
+        LogConfig {
+            target,
+            queue_records_max: LOG_QUEUE_RECORDS_MAX,
+            context: self.log_context,
+            mask: self.log_mask.clone(),
+        }
+    }
 }
 
 async fn until_stopped(server: BoundServer, mut signals: Signals) -> Result<(), ServeError> {
@@ -153,6 +221,7 @@ impl Signals {
 fn failure(error: &ServeError) -> Failure {
     let exit = match error {
         ServeError::Listen(_) => Exit::Unavailable,
+        ServeError::AdminAnywhere(_) => Exit::Usage,
         ServeError::Limit(_) => Exit::Internal,
         _ => Exit::Io,
     };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pdp_core::{Bundle, BundleName, Live};
-use pdp_grpc::{BundleSource, ReloadEvent, ReloadSettings, Reloader};
+use pdp_grpc::{BundleSource, ReloadEvent, ReloadMonitor, ReloadSettings, Reloader};
 
 use crate::exit::{Exit, Failure};
 use crate::{load, render};
@@ -18,7 +18,12 @@ struct Watched {
 }
 
 /// Keeps `live`, which has the bundle of `path` in it, in step with the path.
-pub(crate) fn start(path: &Path, poll_ms: u32, live: Arc<Live>) -> Result<Reloader, Failure> {
+pub(crate) fn start(
+    path: &Path,
+    poll_ms: u32,
+    live: Arc<Live>,
+    monitor: ReloadMonitor,
+) -> Result<Reloader, Failure> {
     let settings = ReloadSettings { poll_ms, events: true };
     let mut in_force = live.snapshot().bundle().map(|bundle| BundleName::of(bundle));
     let told = move |event| {
@@ -37,7 +42,7 @@ pub(crate) fn start(path: &Path, poll_ms: u32, live: Arc<Live>) -> Result<Reload
         let _ = writeln!(io::stderr(), "{text}");
     };
     let source = Box::new(Watched { path: path.to_owned() });
-    Reloader::start(source, live, settings, told).map_err(|error| {
+    Reloader::start(source, live, settings, monitor, told).map_err(|error| {
         Failure::new(Exit::Internal, format!("the thread that reloads cannot start: {error}"))
     })
 }

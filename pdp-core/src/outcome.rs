@@ -331,6 +331,18 @@ impl Effect {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Permitted,
+        Self::Forbidden,
+        Self::NotPermitted,
+        Self::PolicyError,
+        Self::DelegatorNotPermitted,
+        Self::InvalidRequest,
+        Self::NoBundle,
+        Self::Limit,
+    ];
+
     /// The stable code, for example `not_permitted`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -17,17 +17,6 @@ use crate::text::shorten;
 /// How much of an unknown code is repeated in an error.
 const CODE_CHARS_MAX: usize = 40;
 
-const REASONS: [Reason; 8] = [
-    Reason::Permitted,
-    Reason::Forbidden,
-    Reason::NotPermitted,
-    Reason::PolicyError,
-    Reason::DelegatorNotPermitted,
-    Reason::InvalidRequest,
-    Reason::NoBundle,
-    Reason::Limit,
-];
-
 /// Why a response is no answer that a client may act on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotAnAnswer {
@@ -41,15 +30,16 @@ pub(crate) enum NotAnAnswer {
 
 /// Copies what a question got. Naming the bundle is the caller's part: many questions share it.
 pub(crate) fn write(verdict: &Verdict<'_>) -> pb::AuthorizeResponse {
-    match verdict {
-        Verdict::Answered(answer) => write_answer(answer),
-        Verdict::Refused { message } => pb::AuthorizeResponse {
+    let response = match verdict.answer() {
+        Some(answer) => write_answer(answer),
+        None => pb::AuthorizeResponse {
             effect: effect(verdict.effect()),
             reason: verdict.reason().as_str().to_owned(),
-            message: message.clone(),
+            message: verdict.message().to_owned(),
             ..pb::AuthorizeResponse::default()
         },
-    }
+    };
+    pb::AuthorizeResponse { decision_id: verdict.id().to_string(), ..response }
 }
 
 fn write_answer(answer: &Answer<'_>) -> pb::AuthorizeResponse {
@@ -202,7 +192,7 @@ fn read_effect(effect: i32) -> Result<Effect, NotAnAnswer> {
 }
 
 fn read_reason(code: &str) -> Result<Reason, NotAnAnswer> {
-    REASONS
+    Reason::ALL
         .into_iter()
         .find(|reason| reason.as_str() == code)
         .ok_or_else(|| NotAnAnswer::code("reason", code))

@@ -16,7 +16,7 @@ use pdp_core::{InlineEntity, IpNet, Request, Uid, Value};
 pub use malformed::Malformed;
 pub(crate) use many::{read_batch, read_numbered};
 pub use read::read_request;
-pub(crate) use read::{Asked, read_asked, read_filter};
+pub(crate) use read::{read_asked, read_filter};
 
 use crate::config::VALUE_DEPTH_MAX;
 use crate::pb;

@@ -10,6 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pdp_core::Datetime;
 
+use crate::decision_log::LogConfig;
+use crate::reload::ReloadMonitor;
+
+/// Where a sidecar listens for operators when nothing else is said: on this machine only.
+pub const ADMIN_ADDRESS_STANDARD: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8172);
+
 /// Where a sidecar listens when nothing else is said: on this machine only.
 pub const ADDRESS_STANDARD: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8170);
 
@@ -24,6 +31,13 @@ pub const VALUE_DEPTH_MAX: u32 = 32;
 pub struct Config {
     /// Where to listen. Port 0 takes a free one; [`crate::BoundServer::address`] says which.
     pub address: SocketAddr,
+    /// Where operators ask for health, status and metrics; `None`: nowhere. Port 0 takes a free one;
+    /// [`crate::BoundServer::admin_address`] says which.
+    pub admin: Option<SocketAddr>,
+    /// Whether `admin` may be an address that other machines reach.
+    pub admin_anywhere: bool,
+    /// What shows how reloading stands, if something reloads.
+    pub reload: Option<ReloadMonitor>,
     /// Whether what callers state about delegation (`on_behalf_of`, `actors`, `scopes`) counts.
     ///
     /// Only where every caller that can reach the address has verified what it states. Otherwise a request that states
@@ -33,6 +47,8 @@ pub struct Config {
     pub explain: bool,
     /// Where the time of a request comes from.
     pub clock: Clock,
+    /// Where decisions are logged; `None`: nowhere.
+    pub log: Option<LogConfig>,
     /// Every maximum.
     pub limits: Limits,
 }
@@ -69,6 +85,8 @@ pub struct Limits {
     pub connections_max: u32,
     /// How long a new connection may take to say that it speaks HTTP/2, in milliseconds; then it is cut.
     pub greeting_timeout_ms: u32,
+    /// Connections at a time to the listener for operators.
+    pub http_connections_max: u32,
     /// Streams that a connection may have open; the client is told and waits.
     pub streams_per_connection_max: u32,
     /// Requests of a connection being served. One more is refused. Equal to the number of streams, it meets only
@@ -109,13 +127,18 @@ pub struct LimitError {
 // === impl Config ===
 
 impl Config {
-    /// A sidecar on this machine's loopback, with the system clock, that trusts nobody's statements of delegation.
+    /// A sidecar on this machine's loopback, with the system clock, that trusts nobody's statements of delegation, has no
+    /// listener for operators and logs no decisions.
     pub fn sidecar() -> Self {
         Self {
             address: ADDRESS_STANDARD,
+            admin: None,
+            admin_anywhere: false,
+            reload: None,
             trust_delegation: false,
             explain: false,
             clock: Clock::system(),
+            log: None,
             limits: Limits::SIDECAR,
         }
     }
@@ -181,6 +204,7 @@ impl Limits {
         // Half of the usual limit of 1,024 open files.
         connections_max: 512,
         greeting_timeout_ms: 5_000,
+        http_connections_max: 64,
         streams_per_connection_max: 256,
         requests_per_connection_max: 256,
         pending_accept_resets_max: 20,
@@ -213,6 +237,7 @@ impl Limits {
             ("connection_window_bytes", self.connection_window_bytes, 1 << 16, WINDOW),
             ("connections_max", self.connections_max, 1, 1 << 20),
             ("greeting_timeout_ms", self.greeting_timeout_ms, 1, ANY),
+            ("http_connections_max", self.http_connections_max, 1, 1 << 20),
             ("streams_per_connection_max", self.streams_per_connection_max, 1, ANY),
             ("requests_per_connection_max", self.requests_per_connection_max, 1, 1 << 20),
             ("pending_accept_resets_max", self.pending_accept_resets_max, 1, ANY),

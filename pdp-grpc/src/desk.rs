@@ -7,16 +7,20 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pdp_core::json::Arena;
 use pdp_core::{
-    Answer, Datetime, DecideOptions, Decider, Effect, LegExplanation, Live, Reason, Request,
-    Scratch, Snapshot, Uid,
+    Answer, Bundle, Datetime, DecideOptions, Decider, Effect, LegExplanation, Live, Reason,
+    Request, Scratch, Snapshot, Uid,
 };
 
 use crate::access::Caller;
 use crate::authorize;
 use crate::config::{Clock, Config};
+use crate::decision_id::DecisionId;
+use crate::decision_log::{DecisionLog, Record};
+use crate::metrics::{Metrics, Protocol};
 use crate::respond::NoAnswer;
 
 /// Answers questions from the bundle in force. Cloning it is cheap.
@@ -27,8 +31,23 @@ pub(crate) struct Desk(Arc<Settings>);
 struct Settings {
     live: Arc<Live>,
     clock: Clock,
+    telemetry: Arc<Telemetry>,
     /// What callers are, as long as all of them are the same.
     caller: Caller,
+}
+
+/// What is counted and logged of decisions.
+#[derive(Debug, Default)]
+pub(crate) struct Telemetry {
+    pub(crate) metrics: Metrics,
+    pub(crate) log: Option<DecisionLog>,
+}
+
+/// Who asks, and by which way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) protocol: Protocol,
+    pub(crate) caller: &'a Caller,
 }
 
 /// Memory of one request, reused by the next one on the same thread.
@@ -42,14 +61,27 @@ pub(crate) struct Room {
 
 /// What a question got.
 #[derive(Debug)]
-pub(crate) enum Verdict<'s> {
+pub(crate) struct Verdict<'s> {
+    id: DecisionId,
+    kind: Kind<'s>,
+}
+
+#[derive(Debug)]
+enum Kind<'s> {
     /// The core's answer.
     Answered(Answer<'s>),
-    /// A deny, `invalid_request`, before the core was asked.
-    Refused {
-        /// A sentence for the caller.
-        message: String,
-    },
+    /// A deny, `invalid_request`, before the core was asked, and a sentence for the caller.
+    Refused(String),
+}
+
+/// What the candidates of a filter got, as positions.
+#[derive(Debug)]
+pub(crate) struct Filtered {
+    pub(crate) id: DecisionId,
+    /// Ascending.
+    pub(crate) allowed: Vec<u32>,
+    /// By reason: positions, ascending, and a sentence about the first of them where the reason calls for one.
+    pub(crate) denied: Vec<(Reason, Vec<u32>, String)>,
 }
 
 /// For callers who want to know whether, and not because of which policies.
@@ -64,9 +96,9 @@ thread_local! {
 // === impl Desk ===
 
 impl Desk {
-    pub(crate) fn new(config: &Config, live: Arc<Live>) -> Self {
+    pub(crate) fn new(config: &Config, live: Arc<Live>, telemetry: Arc<Telemetry>) -> Self {
         let caller = Caller { trust_delegation: config.trust_delegation, explain: config.explain };
-        Self(Arc::new(Settings { live, clock: config.clock.clone(), caller }))
+        Self(Arc::new(Settings { live, clock: config.clock.clone(), telemetry, caller }))
     }
 
     /// What a request or batch decides from.
@@ -87,31 +119,49 @@ impl Desk {
     /// Decides a question.
     pub(crate) fn decide<'s>(
         &self,
-        caller: &Caller,
+        asker: Asker<'_>,
         decider: &'s Decider,
         scratch: &'s mut Scratch,
         request: &Request<'_>,
     ) -> Verdict<'s> {
-        match refusal(caller, request) {
-            Some(message) => Verdict::Refused { message },
+        let begun = Instant::now();
+        let kind = match refusal(asker.caller, request) {
+            Some(message) => Kind::Refused(message),
             None => {
-                Verdict::Answered(decider.decide_with(scratch, request, &DecideOptions::STANDARD))
+                let options = &DecideOptions::STANDARD;
+                Kind::Answered(decider.decide_with(scratch, request, options))
             }
+        };
+        let verdict = Verdict { id: DecisionId::next(), kind };
+        self.note(asker.protocol, decider, request, &verdict, begun.elapsed());
+        verdict
+    }
+
+    fn note(
+        &self,
+        protocol: Protocol,
+        decider: &Decider,
+        request: &Request<'_>,
+        verdict: &Verdict<'_>,
+        took: Duration,
+    ) {
+        let Telemetry { metrics, log } = &*self.0.telemetry;
+        metrics.decided(protocol, verdict.reason(), 1);
+        metrics.took(protocol, verdict.effect(), took);
+        if let Some(log) = log {
+            let bundle = bundle(decider);
+            let record = Record { id: verdict.id, protocol, request, bundle, took };
+            log.push(record.line(log.config(), verdict));
         }
     }
 
-    /// Decides a question as far as effect and reason: of the determining policies it names at most one.
-    pub(crate) fn effect<'s>(
+    /// Counts a question that got no answer, and passes it on.
+    pub(crate) fn answered<T>(
         &self,
-        caller: &Caller,
-        decider: &'s Decider,
-        scratch: &'s mut Scratch,
-        request: &Request<'_>,
-    ) -> Verdict<'s> {
-        match refusal(caller, request) {
-            Some(message) => Verdict::Refused { message },
-            None => Verdict::Answered(decider.decide_with(scratch, request, &EFFECT)),
-        }
+        protocol: Protocol,
+        answer: Result<T, NoAnswer>,
+    ) -> Result<T, NoAnswer> {
+        answer.inspect_err(|error| self.0.telemetry.metrics.unanswered(protocol, error))
     }
 
     /// Says why [`Desk::decide`] answers a question as it does, leg by leg; nothing where it refuses.
@@ -128,28 +178,57 @@ impl Desk {
         }
     }
 
-    /// Decides one question for many resources, in their order.
+    /// Decides one question for many resources or, with `actions`, for many actions; what they take the place of is not
+    /// looked at. `goes_on` is asked now and then whether there is time left.
     pub(crate) fn filter(
         &self,
-        caller: &Caller,
+        asker: Asker<'_>,
         decider: &Decider,
         scratch: &mut Scratch,
         request: &Request<'_>,
-        resources: &[Uid<'_>],
-        mut each: impl FnMut(Verdict<'_>),
-    ) {
-        if let Some(message) = refusal(caller, request) {
-            for _ in resources {
-                let message = message.clone();
-                each(Verdict::Refused { message });
+        candidates: Candidates<'_>,
+        goes_on: impl Fn() -> Result<(), NoAnswer>,
+    ) -> Result<Filtered, NoAnswer> {
+        let begun = Instant::now();
+        let mut filtered = Filtered::new();
+        if let Some(message) = refusal(asker.caller, request) {
+            for _ in candidates.uids {
+                filtered.push(Effect::Deny, Reason::InvalidRequest, &message);
             }
-            return;
+        } else {
+            for few in candidates.uids.chunks(BETWEEN_LOOKS) {
+                goes_on()?;
+                filtered.decide(decider, scratch, request, few, candidates.actions);
+            }
         }
-        decider.filter(scratch, request, resources, &EFFECT, |_, answer| {
-            each(Verdict::Answered(*answer));
-        });
+        let Telemetry { metrics, log } = &*self.0.telemetry;
+        let (protocol, took) = (asker.protocol, begun.elapsed());
+        metrics.decided(protocol, Reason::Permitted, filtered.allowed.len());
+        for (reason, positions, _) in &filtered.denied {
+            metrics.decided(protocol, *reason, positions.len());
+        }
+        let effect = if filtered.allowed.is_empty() { Effect::Deny } else { Effect::Allow };
+        metrics.took(protocol, effect, took);
+        if let Some(log) = log {
+            let record =
+                Record { id: filtered.id, protocol, request, bundle: bundle(decider), took };
+            let count = candidates.uids.len();
+            log.push(record.filter_line(log.config(), count, &filtered.allowed));
+        }
+        Ok(filtered)
     }
 }
+
+/// What a filter chooses from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidates<'a> {
+    pub(crate) uids: &'a [Uid<'a>],
+    /// Whether they are actions; else they are resources.
+    pub(crate) actions: bool,
+}
+
+/// So many candidates go between two looks at the clock.
+const BETWEEN_LOOKS: usize = 64;
 
 /// Why the core is not even asked.
 fn refusal(caller: &Caller, request: &Request<'_>) -> Option<String> {
@@ -158,6 +237,10 @@ fn refusal(caller: &Caller, request: &Request<'_>) -> Option<String> {
     }
     let stated = authorize::delegation_fields(request);
     if stated.is_empty() { None } else { Some(untrusted(&stated)) }
+}
+
+fn bundle(decider: &Decider) -> Option<&Bundle> {
+    decider.bundle().map(|bundle| &**bundle)
 }
 
 #[cold]
@@ -171,28 +254,86 @@ fn untrusted(stated: &[&str]) -> String {
 
 // === impl Verdict ===
 
-impl Verdict<'_> {
+impl<'s> Verdict<'s> {
+    /// A deny without the core.
+    #[cfg(test)]
+    pub(crate) fn refused(message: String) -> Self {
+        Self { id: DecisionId::next(), kind: Kind::Refused(message) }
+    }
+
+    /// Its name in the decision log.
+    pub(crate) fn id(&self) -> DecisionId {
+        self.id
+    }
+
+    /// The core's answer, if it was asked.
+    pub(crate) fn answer(&self) -> Option<&Answer<'s>> {
+        match &self.kind {
+            Kind::Answered(answer) => Some(answer),
+            Kind::Refused(_) => None,
+        }
+    }
+
     /// A sentence about an invalid request or a limit, else empty.
     pub(crate) fn message(&self) -> &str {
-        match self {
-            Verdict::Answered(answer) => answer.message(),
-            Verdict::Refused { message } => message,
+        match &self.kind {
+            Kind::Answered(answer) => answer.message(),
+            Kind::Refused(message) => message,
         }
     }
 
     /// Allow or deny.
     pub(crate) fn effect(&self) -> Effect {
-        match self {
-            Verdict::Answered(answer) => answer.effect(),
-            Verdict::Refused { .. } => Effect::Deny,
-        }
+        self.answer().map_or(Effect::Deny, |answer| answer.effect())
     }
 
     /// Why.
     pub(crate) fn reason(&self) -> Reason {
-        match self {
-            Verdict::Answered(answer) => answer.reason(),
-            Verdict::Refused { .. } => Reason::InvalidRequest,
+        self.answer().map_or(Reason::InvalidRequest, |answer| answer.reason())
+    }
+}
+
+// === impl Filtered ===
+
+impl Filtered {
+    fn new() -> Self {
+        Self { id: DecisionId::next(), allowed: Vec::new(), denied: Vec::new() }
+    }
+
+    /// Decides for the next few.
+    fn decide(
+        &mut self,
+        decider: &Decider,
+        scratch: &mut Scratch,
+        request: &Request<'_>,
+        few: &[Uid<'_>],
+        actions: bool,
+    ) {
+        let mut push =
+            |answer: &Answer<'_>| self.push(answer.effect(), answer.reason(), answer.message());
+        if actions {
+            for action in few {
+                let request = Request { action: *action, ..*request };
+                push(&decider.decide_with(scratch, &request, &EFFECT));
+            }
+        } else {
+            decider.filter(scratch, request, few, &EFFECT, |_, answer| push(answer));
+        }
+    }
+
+    /// Adds what the next candidate got.
+    fn push(&mut self, effect: Effect, reason: Reason, message: &str) {
+        let decided =
+            self.allowed.len() + self.denied.iter().map(|(_, at, _)| at.len()).sum::<usize>();
+        let at = u32::try_from(decided).unwrap_or(u32::MAX);
+        if effect == Effect::Allow {
+            self.allowed.push(at);
+            return;
+        }
+        // There are few reasons, and mostly one.
+        match self.denied.iter_mut().find(|(denied, _, _)| *denied == reason) {
+            Some((_, positions, _)) => positions.push(at),
+            None => self.denied.push((reason, vec![at], message.to_owned())),
         }
     }
 }

@@ -24,12 +24,17 @@
 
 mod accept;
 mod access;
+mod admin;
 mod answer;
 mod authorize;
 mod client;
 mod codec;
 mod config;
+mod decision_id;
+mod decision_log;
 mod desk;
+mod http;
+mod metrics;
 pub mod pb;
 mod reload;
 mod respond;
@@ -42,8 +47,12 @@ pub use client::{
     AnswerError, Client, ClientError, ConnectError, DeadlineError, RefusedError, RequestError,
     UrlError, write_request,
 };
-pub use config::{ADDRESS_STANDARD, Clock, Config, LimitError, Limits, VALUE_DEPTH_MAX};
-pub use reload::{
-    BundleFile, BundleSource, ReloadEvent, ReloadSettings, ReloadStatus, Reloader, activate,
+pub use config::{
+    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, Clock, Config, LimitError, Limits, VALUE_DEPTH_MAX,
 };
-pub use server::{BoundServer, ListenError, ServeError, Server, TransportError};
+pub use decision_log::{LogConfig, LogTarget};
+pub use reload::{
+    BundleFile, BundleSource, ReloadEvent, ReloadMonitor, ReloadSettings, ReloadStatus, Reloader,
+    activate,
+};
+pub use server::{BoundServer, ListenError, LogError, ServeError, Server, TransportError};

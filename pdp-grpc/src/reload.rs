@@ -79,27 +79,26 @@ pub struct ReloadStatus {
     pub error: Option<String>,
 }
 
+/// Shows how reloading stands to whoever holds it; see [`Reloader::start`]. Cloning it shows the same.
+#[derive(Clone, Debug, Default)]
+pub struct ReloadMonitor(Arc<Mutex<ReloadStatus>>);
+
 /// Keeps a [`Live`] in step with a source, until it is dropped.
 pub struct Reloader {
-    shared: Arc<Shared>,
+    monitor: ReloadMonitor,
+    stopped: Arc<AtomicBool>,
     hint: SyncSender<()>,
     thread: Option<JoinHandle<()>>,
     /// Events come as long as it lives.
     _watcher: Option<RecommendedWatcher>,
 }
 
-/// What the thread and its owner both see.
-#[derive(Debug, Default)]
-struct Shared {
-    stopped: AtomicBool,
-    status: Mutex<ReloadStatus>,
-}
-
 /// The thread's own.
 struct Loop<F> {
     source: Box<dyn BundleSource>,
     live: Arc<Live>,
-    shared: Arc<Shared>,
+    monitor: ReloadMonitor,
+    stopped: Arc<AtomicBool>,
     /// What was there when the bundle in force, or what was refused, was read.
     seen: Stamp,
     told: F,
@@ -178,7 +177,8 @@ impl BundleSource for BundleFile {
 // === impl Reloader ===
 
 impl Reloader {
-    /// Starts to keep `live` in step with `source`; `told` hears what happens, on the thread that does it.
+    /// Starts to keep `live` in step with `source`; `monitor` shows how it stands, and `told` hears what happens, on the
+    /// thread that does it.
     ///
     /// The bundle in force may be older than what is there by now: the first look reads it again.
     ///
@@ -189,29 +189,36 @@ impl Reloader {
         source: Box<dyn BundleSource>,
         live: Arc<Live>,
         settings: ReloadSettings,
+        monitor: ReloadMonitor,
         told: impl FnMut(ReloadEvent) + Send + 'static,
     ) -> io::Result<Self> {
         let (hint, hints) = sync_channel(1);
         let watcher = settings.events.then(|| watch(source.path(), hint.clone())).flatten();
-        let shared = Arc::new(Shared::default());
+        let stopped = Arc::new(AtomicBool::new(false));
         let every = Duration::from_millis(settings.poll_ms.max(1).into());
-        let mut work =
-            Loop { source, live, shared: Arc::clone(&shared), seen: Stamp::default(), told };
+        let mut work = Loop {
+            source,
+            live,
+            monitor: monitor.clone(),
+            stopped: Arc::clone(&stopped),
+            seen: Stamp::default(),
+            told,
+        };
         let thread = thread::Builder::new()
             .name("pdp-reload".to_owned())
             .spawn(move || work.run(&hints, every))?;
-        Ok(Self { shared, hint, thread: Some(thread), _watcher: watcher })
+        Ok(Self { monitor, stopped, hint, thread: Some(thread), _watcher: watcher })
     }
 
     /// How reloading stands.
     pub fn status(&self) -> ReloadStatus {
-        self.shared.status().clone()
+        self.monitor.status()
     }
 }
 
 impl Drop for Reloader {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::Release);
+        self.stopped.store(true, Ordering::Release);
         // A hint that waits already wakes it as well.
         let _ = self.hint.try_send(());
         if let Some(thread) = self.thread.take() {
@@ -246,11 +253,16 @@ fn watch(path: &Path, hint: SyncSender<()>) -> Option<RecommendedWatcher> {
     Some(watcher)
 }
 
-// === impl Shared ===
+// === impl ReloadMonitor ===
 
-impl Shared {
-    fn status(&self) -> std::sync::MutexGuard<'_, ReloadStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+impl ReloadMonitor {
+    /// How reloading stands.
+    pub fn status(&self) -> ReloadStatus {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, ReloadStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -258,7 +270,7 @@ impl Shared {
 
 impl<F: FnMut(ReloadEvent)> Loop<F> {
     fn run(&mut self, hints: &Receiver<()>, every: Duration) {
-        while !self.shared.stopped.load(Ordering::Acquire) {
+        while !self.stopped.load(Ordering::Acquire) {
             self.look();
             // What requests still held when it was replaced is freed here and not by them.
             self.live.collect();
@@ -295,7 +307,7 @@ impl<F: FnMut(ReloadEvent)> Loop<F> {
         let name = |decider: &Decider| decider.bundle().map(|bundle| BundleName::of(bundle));
         let next = name(&decider);
         let is_same = next == name(&self.live.snapshot());
-        let mut status = self.shared.status();
+        let mut status = self.monitor.lock();
         status.error = None;
         if is_same {
             return;
@@ -310,7 +322,7 @@ impl<F: FnMut(ReloadEvent)> Loop<F> {
     }
 
     fn keep(&mut self, why: String) {
-        let mut status = self.shared.status();
+        let mut status = self.monitor.lock();
         status.failed += 1;
         let is_news = status.error.as_ref() != Some(&why);
         status.error = Some(why.clone());

@@ -77,6 +77,18 @@ pub(crate) fn undecodable_answer(message: &str, error: &DecodeError) -> Status {
 
 // === impl NoAnswer ===
 
+impl NoAnswer {
+    /// A word for it, as a label.
+    pub(crate) fn cause(&self) -> &'static str {
+        match self {
+            NoAnswer::Malformed(_) => "malformed",
+            NoAnswer::TooLarge { .. } | NoAnswer::TooMany { .. } => "too_large",
+            NoAnswer::TooLate { .. } => "too_late",
+            NoAnswer::Panicked => "panic",
+        }
+    }
+}
+
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,7 @@ use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pdp_core::Live;
@@ -20,7 +21,11 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::accept::{Incoming, Terms};
+use crate::admin::Admin;
 use crate::config::{Config, LimitError, Limits};
+use crate::decision_log::{DecisionLog, LogTarget};
+use crate::desk::{Desk, Telemetry};
+use crate::http::{HttpListener, Terms as HttpTerms};
 use crate::respond::SizeRefused;
 use crate::service::AuthorizationService;
 
@@ -36,8 +41,10 @@ pub struct Server(());
 pub struct BoundServer {
     config: Config,
     live: Arc<Live>,
+    telemetry: Arc<Telemetry>,
     listener: TcpListener,
     address: SocketAddr,
+    admin: Option<HttpListener>,
 }
 
 /// Why a server cannot start or go on.
@@ -46,10 +53,21 @@ pub struct BoundServer {
 pub enum ServeError {
     /// A limit is outside its range.
     Limit(LimitError),
+    /// The listener for operators would be open to other machines, and nobody said that it may be.
+    AdminAnywhere(SocketAddr),
+    /// The decision log cannot be opened.
+    Log(LogError),
     /// The address cannot be listened on.
     Listen(ListenError),
     /// The transport gave up.
     Transport(TransportError),
+}
+
+/// Why the decision log cannot be opened.
+#[derive(Debug)]
+pub struct LogError {
+    target: LogTarget,
+    source: io::Error,
 }
 
 /// Why an address cannot be listened on.
@@ -78,6 +96,23 @@ impl Server {
     /// When a limit is outside its range, or the address is in use, not permitted, or not one of this machine.
     pub fn bind(config: Config, live: Arc<Live>) -> Result<BoundServer, ServeError> {
         config.limits.check().map_err(ServeError::Limit)?;
+        let admin = match config.admin {
+            Some(address) if !address.ip().is_loopback() && !config.admin_anywhere => {
+                return Err(ServeError::AdminAnywhere(address));
+            }
+            Some(address) => Some(
+                HttpListener::bind(address)
+                    .map_err(|source| ServeError::Listen(ListenError { address, source }))?,
+            ),
+            None => None,
+        };
+        let log = match &config.log {
+            Some(log) => Some(DecisionLog::start(log.clone()).map_err(|source| {
+                ServeError::Log(LogError { target: log.target.clone(), source })
+            })?),
+            None => None,
+        };
+        let telemetry = Arc::new(Telemetry { log, ..Telemetry::default() });
         let listen = || {
             let listener = TcpListener::bind(config.address)?;
             listener.set_nonblocking(true)?;
@@ -85,7 +120,9 @@ impl Server {
             Ok((listener, address))
         };
         match listen() {
-            Ok((listener, address)) => Ok(BoundServer { config, live, listener, address }),
+            Ok((listener, address)) => {
+                Ok(BoundServer { config, live, telemetry, listener, address, admin })
+            }
             Err(source) => Err(ServeError::Listen(ListenError { address: config.address, source })),
         }
     }
@@ -99,6 +136,11 @@ impl BoundServer {
         self.address
     }
 
+    /// The address that it listens on for operators, if it does.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(HttpListener::address)
+    }
+
     /// Serves until `shutdown` is ready, then drains: health says not serving, after `drain_notice_ms` nothing is
     /// accepted any more, requests in flight finish, and after `drain_deadline_ms` what is left is cut.
     ///
@@ -108,7 +150,7 @@ impl BoundServer {
     ///
     /// When the address cannot be handed to the runtime, or the transport gives up.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { config, live, listener, address } = self;
+        let Self { config, live, telemetry, listener, address, admin } = self;
         let limits = &config.limits;
         let listener = tokio::net::TcpListener::from_std(listener)
             .map_err(|source| ServeError::Listen(ListenError { address, source }))?;
@@ -119,22 +161,46 @@ impl BoundServer {
             life: ms(limits.connection_age_ms) + ms(limits.connection_age_grace_ms),
             cut: cut_seen,
         };
-        let incoming = Incoming::new(listener, limits.connections_max, terms);
+        let incoming = Incoming::new(listener, limits.connections_max, terms.clone());
+
+        let draining = Arc::new(AtomicBool::new(false));
+        let asked = Admin {
+            live: Arc::clone(&live),
+            telemetry: Arc::clone(&telemetry),
+            reload: config.reload.clone(),
+            draining: Arc::clone(&draining),
+        };
+        let admin_terms = HttpTerms {
+            connections_max: limits.http_connections_max,
+            header_bytes_max: limits.header_list_bytes_max,
+            head_timeout: ms(limits.greeting_timeout_ms),
+            request_timeout: ms(limits.request_timeout_ms),
+        };
+        let admin_ends = terms.cut.clone();
+        // Beside the data: what becomes of it is nothing that requests should notice.
+        let admin = async {
+            if let Some(listener) = admin {
+                let _ = listener.serve(asked.router(), admin_terms, admin_ends).await;
+            }
+            pending::<()>().await;
+        };
 
         let health = HealthReporter::new();
         let status = status_of(&live);
         report(&health, status).await;
-        let served = router(&config, Arc::clone(&live), health.clone())
-            .serve_with_incoming_shutdown(incoming, async {
-                // A conductor that is gone is a reason to stop as well.
-                let _ = stopped.await;
-            });
+        let served =
+            router(&config, Desk::new(&config, Arc::clone(&live), telemetry), health.clone())
+                .serve_with_incoming_shutdown(incoming, async {
+                    // A conductor that is gone is a reason to stop as well.
+                    let _ = stopped.await;
+                });
         let conducted = async {
             let every = ms(limits.health_refresh_ms);
             tokio::select! {
                 () = shutdown => {}
                 () = follow(&health, &live, status, every) => {}
             }
+            draining.store(true, Ordering::Relaxed);
             report(&health, ServingStatus::NotServing).await;
             sleep(ms(limits.drain_notice_ms)).await;
             let _ = stop.send(());
@@ -147,13 +213,14 @@ impl BoundServer {
         tokio::select! {
             served = served => served.map_err(|source| ServeError::Transport(TransportError { address, source })),
             () = conducted => Ok(()),
+            () = admin => Ok(()),
         }
     }
 }
 
-fn router(config: &Config, live: Arc<Live>, health: HealthReporter) -> Router {
+fn router(config: &Config, desk: Desk, health: HealthReporter) -> Router {
     let limits = &config.limits;
-    let authorization = AuthorizationService::new(config, live);
+    let authorization = AuthorizationService::new(desk, config.limits);
     let health = tonic_health::pb::health_server::HealthServer::new(
         HealthService::from_health_reporter(health),
     )
@@ -240,6 +307,12 @@ impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServeError::Limit(error) => error.fmt(f),
+            ServeError::AdminAnywhere(address) => write!(
+                f,
+                "`{address}` would tell other machines what is decided here; listen for operators on a loopback \
+                 address, or say `admin_anywhere` where the network lets only operators reach it"
+            ),
+            ServeError::Log(error) => error.fmt(f),
             ServeError::Listen(error) => error.fmt(f),
             ServeError::Transport(error) => error.fmt(f),
         }
@@ -249,9 +322,24 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ServeError::Limit(_) => None,
+            ServeError::Limit(_) | ServeError::AdminAnywhere(_) => None,
+            ServeError::Log(error) => Some(&error.source),
             ServeError::Listen(error) => Some(&error.source),
             ServeError::Transport(error) => Some(&error.source),
+        }
+    }
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            LogTarget::Stdout => write!(f, "the decision log cannot be started: {}", self.source),
+            LogTarget::File { path, .. } => write!(
+                f,
+                "the decision log `{}` cannot be opened: {}; its folder must exist and be writable",
+                path.display(),
+                self.source
+            ),
         }
     }
 }

@@ -9,7 +9,6 @@ mod stream;
 
 use std::sync::Arc;
 
-use pdp_core::Live;
 use prost::Message;
 use prost::bytes::Bytes;
 use tonic::body::Body;
@@ -18,8 +17,9 @@ use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::codec::Wire;
-use crate::config::{Config, Limits};
+use crate::config::Limits;
 use crate::desk::Desk;
+use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
 use crate::{pb, respond};
 
@@ -48,8 +48,8 @@ struct Streamed(Arc<Shared>);
 // === impl AuthorizationService ===
 
 impl AuthorizationService {
-    pub(crate) fn new(config: &Config, live: Arc<Live>) -> Self {
-        Self(Arc::new(Shared { desk: Desk::new(config, live), limits: config.limits }))
+    pub(crate) fn new(desk: Desk, limits: Limits) -> Self {
+        Self(Arc::new(Shared { desk, limits }))
     }
 
     fn unary<A: Message + 'static>(
@@ -104,12 +104,12 @@ impl Service<http::Request<Body>> for AuthorizationService {
 
 impl Shared {
     /// Refuses an answer that is too large: it would be cut off, or stop at the client.
-    fn fits<A: Message>(&self, answer: A) -> Result<A, NoAnswer> {
+    fn fits<A: Message>(&self, protocol: Protocol, answer: A) -> Result<A, NoAnswer> {
         let (bytes, bytes_max) = (answer.encoded_len(), self.limits.answer_bytes_max);
         if u32::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max) {
             Ok(answer)
         } else {
-            Err(NoAnswer::TooLarge { bytes, bytes_max })
+            self.desk.answered(protocol, Err(NoAnswer::TooLarge { bytes, bytes_max }))
         }
     }
 }
@@ -149,15 +149,18 @@ impl StreamingService<Bytes> for Streamed {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-    use pdp_core::Decider;
+    use pdp_core::{Decider, Live};
 
     use super::*;
+    use crate::config::Config;
     use crate::desk::kept_bytes;
 
     #[test]
     fn memory_is_kept_from_request_to_request_and_does_not_grow() {
         let live = Arc::new(Live::new(Decider::no_bundle()));
-        let service = AuthorizationService::new(&Config::sidecar(), live);
+        let config = Config::sidecar();
+        let desk = Desk::new(&config, live, Arc::default());
+        let service = AuthorizationService::new(desk, config.limits);
         let name = Some(pb::EntityUid { r#type: "T".to_owned(), id: String::new() });
         let long = || pb::Value { kind: Some(pb::value::Kind::Long(1)) };
         let set = pb::value::Kind::Set(pb::Set { elements: vec![long(); 100] });

@@ -20,6 +20,8 @@ use crate::rng::Rng;
 pub struct Served {
     /// Where it answers gRPC.
     pub address: SocketAddr,
+    /// Where it answers operators, if it does.
+    pub admin: Option<SocketAddr>,
     /// What it decides from.
     pub live: Arc<Live>,
     stop: Option<oneshot::Sender<()>>,
@@ -82,12 +84,12 @@ impl Served {
         config.address.set_port(0);
         change(&mut config);
         let server = Server::bind(config, Arc::clone(&live)).unwrap();
-        let address = server.address();
+        let (address, admin) = (server.address(), server.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             server.run(async { drop(stopped.await) }).await.unwrap();
         });
-        Self { address, live, stop: Some(stop), task }
+        Self { address, admin, live, stop: Some(stop), task }
     }
 
     /// Its URL.

@@ -285,7 +285,14 @@ async fn an_explanation_comes_where_it_is_asked_for_and_allowed() {
         answer.policies.iter().collect::<Vec<_>>()
     );
     assert!(determining[0].text.contains("permit") && determining[0].line > 0);
-    assert_eq!(pb::AuthorizeResponse { explanation: None, ..answer }, plain);
+    assert_eq!(
+        pb::AuthorizeResponse {
+            explanation: None,
+            decision_id: plain.decision_id.clone(),
+            ..answer
+        },
+        plain
+    );
 
     // A default deny names what came closest and what was missing.
     let denied = questions(&served::bundle("documents"))

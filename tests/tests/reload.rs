@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
 use pdp_grpc::pb::authorization_client::AuthorizationClient;
-use pdp_grpc::{BundleFile, ReloadEvent, ReloadSettings, Reloader, pb};
+use pdp_grpc::{BundleFile, ReloadEvent, ReloadMonitor, ReloadSettings, Reloader, pb};
 use pdp_tests::desk;
 use pdp_tests::served::Served;
 use tonic::transport::{Channel, Endpoint};
@@ -68,9 +68,15 @@ impl Watched {
         let (told, events) = mpsc::channel();
         let source = BundleFile::new(folder.path().join(name), LoadLimits::STANDARD);
         let live = Arc::clone(&served.live);
-        let reloader = Reloader::start(Box::new(source), live, settings, move |event| {
-            let _ = told.send(event);
-        });
+        let reloader = Reloader::start(
+            Box::new(source),
+            live,
+            settings,
+            ReloadMonitor::default(),
+            move |event| {
+                let _ = told.send(event);
+            },
+        );
         Self { folder, served, reloader: reloader.unwrap(), events }
     }
 

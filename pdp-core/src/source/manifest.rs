@@ -8,7 +8,7 @@ use crate::cases::Case;
 use crate::ext::Datetime;
 use crate::json;
 use crate::limits::{BundleLimits, CHAIN_ACTORS_MAX, RequestLimits};
-use crate::outcome::Effect;
+use crate::outcome::{Effect, Reason};
 
 /// What an author says about a bundle.
 #[derive(Clone, Debug)]
@@ -124,17 +124,6 @@ pub(crate) struct TomlError {
     pub(crate) message: String,
     pub(crate) span: Option<(usize, usize)>,
 }
-
-const REASONS: [&str; 8] = [
-    "permitted",
-    "forbidden",
-    "not_permitted",
-    "policy_error",
-    "delegator_not_permitted",
-    "invalid_request",
-    "no_bundle",
-    "limit",
-];
 
 // === impl Manifest ===
 
@@ -287,8 +276,9 @@ impl CaseToml {
             Some(other) => return Err(format!("`expect` is `allow` or `deny`, not `{other}`")),
             None => return Err(missing("expect")),
         };
-        if let Some(reason) = self.reason.as_deref().filter(|reason| !REASONS.contains(reason)) {
-            return Err(format!("`reason` is one of {}, not `{reason}`", REASONS.join(", ")));
+        let codes = Reason::ALL.map(Reason::as_str);
+        if let Some(reason) = self.reason.as_deref().filter(|reason| !codes.contains(reason)) {
+            return Err(format!("`reason` is one of {}, not `{reason}`", codes.join(", ")));
         }
         let request_json = serde_json::Value::Object(request).to_string();
         // Names, times and shapes; whether the request fits the schema may be the very point of the case.

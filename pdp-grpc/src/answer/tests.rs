@@ -26,6 +26,7 @@ fn allow() -> pb::AuthorizeResponse {
         }],
         message: String::new(),
         explanation: None,
+        decision_id: "01".to_owned(),
         bundle: Some(pb::BundleName {
             name: "b".to_owned(),
             revision: u64::MAX,
@@ -71,7 +72,7 @@ fn a_whole_answer_is_read_whole() {
 
 #[test]
 fn every_code_of_the_core_is_read_back() {
-    for reason in REASONS {
+    for reason in Reason::ALL {
         // A reason that the core gains stops this from compiling, and then belongs into the list above.
         match reason {
             Reason::Permitted => continue,
@@ -167,7 +168,7 @@ fn an_allow_that_something_speaks_against_is_refused() {
 
 #[test]
 fn what_this_edge_denies_itself_is_a_whole_answer() {
-    let answer = read(write(&Verdict::Refused { message: "why".to_owned() })).unwrap();
+    let answer = read(write(&Verdict::refused("why".to_owned()))).unwrap();
     assert_eq!(
         (answer.effect, answer.reason, answer.message.as_str()),
         (Effect::Deny, Reason::InvalidRequest, "why")

@@ -174,6 +174,9 @@ pub struct AuthorizeResponse {
     /// Why, in words and data; only where the request asks for it.
     #[prost(message, optional, tag = "10")]
     pub explanation: ::core::option::Option<Explanation>,
+    /// The name of this decision in the decision log: a ULID, which sorts by time.
+    #[prost(string, tag = "11")]
+    pub decision_id: ::prost::alloc::string::String,
 }
 /// A policy that could not be evaluated.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -414,6 +417,9 @@ pub struct FilterResponse {
     /// The bundle that decided all of them; absent when there was none.
     #[prost(message, optional, tag = "3")]
     pub bundle: ::core::option::Option<BundleName>,
+    /// As in `AuthorizeResponse`; one for all candidates.
+    #[prost(string, tag = "4")]
+    pub decision_id: ::prost::alloc::string::String,
 }
 /// Candidates that are denied for one reason.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

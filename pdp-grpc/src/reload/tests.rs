@@ -35,9 +35,15 @@ fn what_cannot_be_read_is_told_once_and_counted() {
     let (told, heard) = mpsc::channel();
     let source = Box::new(BundleFile::new(&path, LoadLimits::STANDARD));
     let settings = ReloadSettings { poll_ms: 1, events: false };
-    let reloader = Reloader::start(source, Arc::clone(&live), settings, move |event| {
-        told.send(event).unwrap();
-    })
+    let reloader = Reloader::start(
+        source,
+        Arc::clone(&live),
+        settings,
+        ReloadMonitor::default(),
+        move |event| {
+            told.send(event).unwrap();
+        },
+    )
     .unwrap();
     let next = || match heard.recv_timeout(SOON).unwrap() {
         ReloadEvent::Kept(why) => why,

@@ -4,15 +4,13 @@
 
 use std::time::{Duration, Instant};
 
-use pdp_core::{Decider, Effect, Reason, Request, Scratch, Uid};
-
 use super::{Shared, one};
-use crate::authorize::Asked;
-use crate::desk::{Room, Verdict, isolated};
+use crate::desk::{Asker, Candidates, Filtered, Room, isolated};
+use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
 use crate::{answer, authorize, pb, respond};
 
-/// So many questions go between two looks at the clock.
+/// So many questions of a batch go between two looks at the clock.
 const BETWEEN_LOOKS: usize = 64;
 
 /// When a request has taken too long.
@@ -26,26 +24,27 @@ pub(super) fn batch(
     shared: &Shared,
     message: &[u8],
 ) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
+    shared
+        .desk
+        .answered(Protocol::Batch, batch_results(shared, message))
+        .and_then(|response| shared.fits(Protocol::Batch, response))
+}
+
+fn batch_results(shared: &Shared, message: &[u8]) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
     let requests = authorize::read_batch(message)?;
-    few_enough(
-        requests.len(),
-        shared.limits.batch_questions_max,
-        "questions",
-        "batch_questions_max",
-    )?;
+    let max = shared.limits.batch_questions_max;
+    few_enough(requests.len(), max, "questions", "batch_questions_max")?;
     let decider = shared.desk.snapshot();
     let mut results = Vec::with_capacity(requests.len());
     for few in requests.chunks(BETWEEN_LOOKS) {
         until.look()?;
         for request in few {
-            // A panic costs the question that caused it, and its memory.
-            let answered = isolated(|room| one::decide(shared, &decider, request, room));
-            results.push(result(answered));
+            results.push(result(one::decide(shared, Protocol::Batch, &decider, request)));
         }
     }
     let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
-    shared.fits(pb::AuthorizeBatchResponse { results, bundle })
+    Ok(pb::AuthorizeBatchResponse { results, bundle })
 }
 
 /// What one of many questions got, as a message.
@@ -62,51 +61,36 @@ pub(super) fn result(answered: Result<pb::AuthorizeResponse, NoAnswer>) -> pb::A
 /// Answers the bytes of a filter.
 pub(super) fn filter(shared: &Shared, message: &[u8]) -> Result<pb::FilterResponse, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
-    let response = isolated(|room| {
+    let (desk, protocol) = (&shared.desk, Protocol::Filter);
+    let answered = isolated(|room| {
         let Room { arena, scratch } = room;
         arena.reset();
-        let now = shared.desk.now();
-        let asked = authorize::read_filter(message, now, arena, shared.limits.value_depth_max)?;
-        few_enough(
-            asked.candidates.len(),
-            shared.limits.filter_candidates_max,
-            "candidates",
-            "filter_candidates_max",
-        )?;
-        let decider = shared.desk.snapshot();
-        let mut response = pb::FilterResponse {
-            bundle: decider.bundle().map(|bundle| answer::write_bundle(bundle)),
-            ..pb::FilterResponse::default()
-        };
-        let mut at = 0;
-        for candidates in asked.candidates.chunks(BETWEEN_LOOKS) {
-            until.look()?;
-            decide(shared, &decider, scratch, &asked, candidates, |verdict| {
-                response.note(at, &verdict);
-                at += 1;
-            });
-        }
-        Ok(response)
-    })?;
-    shared.fits(response)
+        let depth_max = shared.limits.value_depth_max;
+        let asked = authorize::read_filter(message, desk.now(), arena, depth_max)?;
+        let max = shared.limits.filter_candidates_max;
+        few_enough(asked.candidates.len(), max, "candidates", "filter_candidates_max")?;
+        let decider = desk.snapshot();
+        let candidates = Candidates { uids: asked.candidates, actions: asked.filters_actions };
+        let asker = Asker { protocol, caller: desk.caller() };
+        let filtered =
+            desk.filter(asker, &decider, scratch, &asked.request, candidates, || until.look())?;
+        let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
+        Ok(pb::FilterResponse { bundle, ..write(filtered) })
+    });
+    desk.answered(protocol, answered).and_then(|response| shared.fits(protocol, response))
 }
 
-fn decide(
-    shared: &Shared,
-    decider: &Decider,
-    scratch: &mut Scratch,
-    asked: &Asked<'_>,
-    candidates: &[Uid<'_>],
-    mut each: impl FnMut(Verdict<'_>),
-) {
-    let (desk, caller) = (&shared.desk, shared.desk.caller());
-    if asked.filters_actions {
-        for action in candidates {
-            let request = Request { action: *action, ..asked.request };
-            each(desk.effect(caller, decider, scratch, &request));
-        }
-    } else {
-        desk.filter(caller, decider, scratch, &asked.request, candidates, each);
+fn write(filtered: Filtered) -> pb::FilterResponse {
+    let denied = filtered.denied.into_iter().map(|(reason, positions, message)| pb::DeniedFor {
+        reason: reason.as_str().to_owned(),
+        positions,
+        message,
+    });
+    pb::FilterResponse {
+        allowed: filtered.allowed,
+        denied: denied.collect(),
+        bundle: None,
+        decision_id: filtered.id.to_string(),
     }
 }
 
@@ -117,33 +101,8 @@ fn few_enough(
     limit: &'static str,
 ) -> Result<(), NoAnswer> {
     match u32::try_from(count) {
-        Ok(count) if count <= max => Ok(()),
+        Ok(few) if few <= max => Ok(()),
         _ => Err(NoAnswer::TooMany { what, limit, count, max }),
-    }
-}
-
-// === impl FilterResponse ===
-
-impl pb::FilterResponse {
-    /// Adds the next candidate.
-    fn note(&mut self, at: u32, verdict: &Verdict<'_>) {
-        match verdict.effect() {
-            Effect::Allow => self.allowed.push(at),
-            Effect::Deny => self.denied_for(verdict.reason(), verdict.message()).positions.push(at),
-        }
-    }
-
-    fn denied_for(&mut self, reason: Reason, message: &str) -> &mut pb::DeniedFor {
-        let code = reason.as_str();
-        // There are few reasons, and mostly one.
-        let found = self.denied.iter().position(|denied| denied.reason == code);
-        let at = found.unwrap_or(self.denied.len());
-        if found.is_none() {
-            let (reason, message) = (code.to_owned(), message.to_owned());
-            self.denied.push(pb::DeniedFor { reason, positions: Vec::new(), message });
-        }
-        #[expect(clippy::indexing_slicing, reason = "the place was found or made just above")]
-        &mut self.denied[at]
     }
 }
 

@@ -3,44 +3,58 @@
 use pdp_core::Decider;
 
 use super::Shared;
-use crate::desk::{Room, isolated};
+use crate::desk::{Asker, Room, isolated};
+use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
 use crate::{answer, authorize, pb};
 
 /// Answers the bytes of a question.
 pub(super) fn answer(shared: &Shared, message: &[u8]) -> Result<pb::AuthorizeResponse, NoAnswer> {
-    let response = isolated(|room| {
-        let decider = shared.desk.snapshot();
-        let response = decide(shared, &decider, message, room)?;
-        let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
-        Ok(pb::AuthorizeResponse { bundle, ..response })
-    })?;
-    shared.fits(response)
+    with_bundle(shared, Protocol::Authorize, message)
+}
+
+/// Answers the bytes of a question, from the bundle in force.
+pub(super) fn with_bundle(
+    shared: &Shared,
+    protocol: Protocol,
+    message: &[u8],
+) -> Result<pb::AuthorizeResponse, NoAnswer> {
+    let decider = shared.desk.snapshot();
+    let response = decide(shared, protocol, &decider, message)?;
+    let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
+    shared.fits(protocol, pb::AuthorizeResponse { bundle, ..response })
 }
 
 /// Decides the bytes of a question. The answer does not name the bundle.
 pub(super) fn decide(
     shared: &Shared,
+    protocol: Protocol,
     decider: &Decider,
     message: &[u8],
-    room: &mut Room,
 ) -> Result<pb::AuthorizeResponse, NoAnswer> {
-    let Room { arena, scratch } = room;
-    arena.reset();
-    let (desk, depth_max) = (&shared.desk, shared.limits.value_depth_max);
-    let asked = authorize::read_asked(message, desk.now(), arena, depth_max)?;
-    let verdict = desk.decide(desk.caller(), decider, scratch, &asked.request);
-    let mut response = answer::write(&verdict);
-    if asked.explain {
-        response.explanation = Some(match desk.caller().explain {
-            true => {
-                let caller = desk.caller();
-                answer::write_explanation(desk.explain(caller, decider, scratch, &asked.request))
-            }
-            false => pb::Explanation { legs: Vec::new(), withheld: WITHHELD.to_owned() },
-        });
-    }
-    Ok(response)
+    // A panic costs the question that caused it, and its memory.
+    let answered = isolated(|room| {
+        let Room { arena, scratch } = room;
+        arena.reset();
+        let (desk, depth_max) = (&shared.desk, shared.limits.value_depth_max);
+        let asked = authorize::read_asked(message, desk.now(), arena, depth_max)?;
+        let caller = desk.caller();
+        let verdict = desk.decide(Asker { protocol, caller }, decider, scratch, &asked.request);
+        let mut response = answer::write(&verdict);
+        if asked.explain {
+            response.explanation = Some(match caller.explain {
+                true => answer::write_explanation(desk.explain(
+                    caller,
+                    decider,
+                    scratch,
+                    &asked.request,
+                )),
+                false => pb::Explanation { legs: Vec::new(), withheld: WITHHELD.to_owned() },
+            });
+        }
+        Ok(response)
+    });
+    shared.desk.answered(protocol, answered)
 }
 
 /// What a caller is told who may not be told.

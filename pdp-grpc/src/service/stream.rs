@@ -11,6 +11,7 @@ use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::{Shared, many, one};
+use crate::metrics::Protocol;
 use crate::{authorize, pb, respond};
 
 /// The answers to a stream of questions.
@@ -33,7 +34,8 @@ impl Answers {
             // Without an id there is nobody to tell it to.
             Err(malformed) => return Err(respond::status(&malformed.into())),
         };
-        let result = many::result(one::answer(&self.shared, question.request));
+        let result =
+            many::result(one::with_bundle(&self.shared, Protocol::Stream, question.request));
         Ok(pb::AuthorizeStreamResponse { id: question.id, result: Some(result) })
     }
 }
