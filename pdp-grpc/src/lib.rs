@@ -27,6 +27,7 @@ mod access;
 mod admin;
 mod answer;
 mod authorize;
+mod authzen;
 mod client;
 mod codec;
 mod config;
@@ -41,6 +42,7 @@ mod respond;
 mod server;
 mod service;
 mod text;
+mod until;
 
 pub use authorize::{Malformed, read_request};
 pub use client::{
@@ -48,7 +50,8 @@ pub use client::{
     UrlError, write_request,
 };
 pub use config::{
-    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, Clock, Config, LimitError, Limits, VALUE_DEPTH_MAX,
+    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, Clock, Config, HTTP_ADDRESS_STANDARD, LimitError,
+    Limits, VALUE_DEPTH_MAX,
 };
 pub use decision_log::{LogConfig, LogTarget};
 pub use reload::{

@@ -22,6 +22,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::accept::{Incoming, Terms};
 use crate::admin::Admin;
+use crate::authzen::Authzen;
 use crate::config::{Config, LimitError, Limits};
 use crate::decision_log::{DecisionLog, LogTarget};
 use crate::desk::{Desk, Telemetry};
@@ -44,6 +45,7 @@ pub struct BoundServer {
     telemetry: Arc<Telemetry>,
     listener: TcpListener,
     address: SocketAddr,
+    http: Option<HttpListener>,
     admin: Option<HttpListener>,
 }
 
@@ -100,12 +102,9 @@ impl Server {
             Some(address) if !address.ip().is_loopback() && !config.admin_anywhere => {
                 return Err(ServeError::AdminAnywhere(address));
             }
-            Some(address) => Some(
-                HttpListener::bind(address)
-                    .map_err(|source| ServeError::Listen(ListenError { address, source }))?,
-            ),
-            None => None,
+            address => address.map(listen_http).transpose()?,
         };
+        let http = config.http.map(listen_http).transpose()?;
         let log = match &config.log {
             Some(log) => Some(DecisionLog::start(log.clone()).map_err(|source| {
                 ServeError::Log(LogError { target: log.target.clone(), source })
@@ -121,7 +120,7 @@ impl Server {
         };
         match listen() {
             Ok((listener, address)) => {
-                Ok(BoundServer { config, live, telemetry, listener, address, admin })
+                Ok(BoundServer { config, live, telemetry, listener, address, http, admin })
             }
             Err(source) => Err(ServeError::Listen(ListenError { address: config.address, source })),
         }
@@ -134,6 +133,11 @@ impl BoundServer {
     /// The address it listens on, with the port that was free when the configuration says 0.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that it answers AuthZEN on, if it does.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpListener::address)
     }
 
     /// The address that it listens on for operators, if it does.
@@ -150,7 +154,7 @@ impl BoundServer {
     ///
     /// When the address cannot be handed to the runtime, or the transport gives up.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { config, live, telemetry, listener, address, admin } = self;
+        let Self { config, live, telemetry, listener, address, http, admin } = self;
         let limits = &config.limits;
         let listener = tokio::net::TcpListener::from_std(listener)
             .map_err(|source| ServeError::Listen(ListenError { address, source }))?;
@@ -170,7 +174,7 @@ impl BoundServer {
             reload: config.reload.clone(),
             draining: Arc::clone(&draining),
         };
-        let admin_terms = HttpTerms {
+        let http_terms = HttpTerms {
             connections_max: limits.http_connections_max,
             header_bytes_max: limits.header_list_bytes_max,
             head_timeout: ms(limits.greeting_timeout_ms),
@@ -180,20 +184,36 @@ impl BoundServer {
         // Beside the data: what becomes of it is nothing that requests should notice.
         let admin = async {
             if let Some(listener) = admin {
-                let _ = listener.serve(asked.router(), admin_terms, admin_ends).await;
+                let _ = listener.serve(asked.router(), http_terms, admin_ends).await;
             }
             pending::<()>().await;
+        };
+
+        let desk = Desk::new(&config, Arc::clone(&live), telemetry);
+        let (stop_http, http_stops) = watch::channel(false);
+        let http = async {
+            let Some(listener) = http else { return };
+            let own = || format!("http://{}", listener.address());
+            let url = config.public_url.clone().unwrap_or_else(own);
+            let authzen = Authzen::new(desk.clone(), *limits, url);
+            let mut cut = terms.cut.clone();
+            tokio::select! {
+                // What becomes of a listener is nothing that the other one should end for.
+                _ = listener.serve(authzen.router(), http_terms, http_stops) => {}
+                _ = cut.wait_for(|cut| *cut) => {}
+            }
         };
 
         let health = HealthReporter::new();
         let status = status_of(&live);
         report(&health, status).await;
-        let served =
-            router(&config, Desk::new(&config, Arc::clone(&live), telemetry), health.clone())
-                .serve_with_incoming_shutdown(incoming, async {
-                    // A conductor that is gone is a reason to stop as well.
-                    let _ = stopped.await;
-                });
+        let served = router(&config, desk.clone(), health.clone()).serve_with_incoming_shutdown(
+            incoming,
+            async {
+                // A conductor that is gone is a reason to stop as well.
+                let _ = stopped.await;
+            },
+        );
         let conducted = async {
             let every = ms(limits.health_refresh_ms);
             tokio::select! {
@@ -204,6 +224,7 @@ impl BoundServer {
             report(&health, ServingStatus::NotServing).await;
             sleep(ms(limits.drain_notice_ms)).await;
             let _ = stop.send(());
+            let _ = stop_http.send(true);
             end_watching(health).await;
             sleep(ms(limits.drain_deadline_ms)).await;
             let _ = cut.send(true);
@@ -211,11 +232,16 @@ impl BoundServer {
             pending::<()>().await;
         };
         tokio::select! {
-            served = served => served.map_err(|source| ServeError::Transport(TransportError { address, source })),
+            (served, ()) = async { tokio::join!(served, http) } => served.map_err(|source| ServeError::Transport(TransportError { address, source })),
             () = conducted => Ok(()),
             () = admin => Ok(()),
         }
     }
+}
+
+fn listen_http(address: SocketAddr) -> Result<HttpListener, ServeError> {
+    HttpListener::bind(address)
+        .map_err(|source| ServeError::Listen(ListenError { address, source }))
 }
 
 fn router(config: &Config, desk: Desk, health: HealthReporter) -> Router {
