@@ -36,5 +36,6 @@ pub mod plot;
 pub mod record;
 pub mod results;
 pub mod run;
+pub mod sidecar;
 pub mod threads;
 pub mod upserts;

@@ -203,7 +203,7 @@ pub(crate) fn name_of(bundle: &Bundle) -> BundleName {
     BundleName {
         name: bundle.name().to_owned(),
         revision: bundle.revision(),
-        digest: bundle.digest_hex(),
+        digest: bundle.digest_hex().to_owned(),
     }
 }
 

@@ -160,7 +160,7 @@ impl BundleShape {
         Self {
             name: bundle.name().to_owned(),
             revision: bundle.revision(),
-            digest: bundle.digest_hex(),
+            digest: bundle.digest_hex().to_owned(),
         }
     }
 

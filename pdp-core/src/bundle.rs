@@ -24,6 +24,8 @@ pub struct Bundle {
     tables: Tables,
     meta: MetaRec,
     digest: [u8; 32],
+    /// The same in hexadecimal, which every answer over a wire names.
+    digest_hex: String,
     bytes: u64,
     /// The source section, unpacked and read when somebody asks.
     source: Option<Vec<u8>>,
@@ -90,6 +92,7 @@ impl Bundle {
             tables,
             meta,
             digest: sections.compiled.digest,
+            digest_hex: sections.compiled.digest.iter().map(|byte| format!("{byte:02x}")).collect(),
             bytes: bytes.len() as u64,
             source: sections.source.map(|source| source.bytes.to_vec()),
             origins: OnceLock::new(),
@@ -114,8 +117,8 @@ impl Bundle {
     }
 
     /// SHA-256 of the compiled section, in lower-case hexadecimal.
-    pub fn digest_hex(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    pub fn digest_hex(&self) -> &str {
+        &self.digest_hex
     }
 
     /// Length of the bundle's bytes.

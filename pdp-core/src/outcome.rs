@@ -263,7 +263,7 @@ impl BundleName {
         Self {
             name: bundle.name().to_owned(),
             revision: bundle.revision(),
-            digest: bundle.digest_hex(),
+            digest: bundle.digest_hex().to_owned(),
         }
     }
 }

@@ -177,7 +177,7 @@ pub(crate) fn write_bundle(bundle: &Bundle) -> pb::BundleName {
     pb::BundleName {
         name: bundle.name().to_owned(),
         revision: bundle.revision(),
-        digest: bundle.digest_hex(),
+        digest: bundle.digest_hex().to_owned(),
     }
 }
 

@@ -311,7 +311,7 @@ fn json_that_nests_is_read_or_refused_and_never_ends_the_process() {
 fn the_order_of_json_keys_changes_no_digest() {
     let digest = |entities: &str| {
         let bytes = desk::compile_loose(ANY, entities).unwrap();
-        Bundle::load(&bytes, &LoadLimits::STANDARD).unwrap().digest_hex()
+        Bundle::load(&bytes, &LoadLimits::STANDARD).unwrap().digest_hex().to_owned()
     };
     let one = r#"[{"uid": {"type": "T", "id": "a"}, "attrs": {"x": {"p": 1, "q": 2}, "y": 3}, "parents": []},
         {"uid": {"type": "T", "id": "b"}, "attrs": {}, "parents": []}]"#;

@@ -123,7 +123,7 @@ impl Record<'_> {
             let mut named = Object::begin(object.out);
             named.text("name", bundle.name());
             named.raw("revision", bundle.revision());
-            named.text("digest", &bundle.digest_hex());
+            named.text("digest", bundle.digest_hex());
             named.end();
         }
         object.raw("latency_ns", self.took.as_nanos());
