@@ -29,6 +29,8 @@ pub(crate) enum NoAnswer {
     TooMany { what: &'static str, limit: &'static str, count: usize, max: u32 },
     /// Many questions took longer than a request may.
     TooLate { ms: u32 },
+    /// This caller may not ask this.
+    NotForCaller(String),
     /// The code that decides stopped in a panic, and this request was all it took down.
     Panicked,
 }
@@ -46,6 +48,7 @@ pub(crate) fn status(no_answer: &NoAnswer) -> Status {
             Status::resource_exhausted(no_answer.to_string())
         }
         NoAnswer::TooLate { .. } => Status::deadline_exceeded(no_answer.to_string()),
+        NoAnswer::NotForCaller(_) => Status::permission_denied(no_answer.to_string()),
         NoAnswer::Panicked => Status::internal(no_answer.to_string()),
     }
 }
@@ -84,6 +87,7 @@ impl NoAnswer {
             NoAnswer::Malformed(_) => "malformed",
             NoAnswer::TooLarge { .. } | NoAnswer::TooMany { .. } => "too_large",
             NoAnswer::TooLate { .. } => "too_late",
+            NoAnswer::NotForCaller(_) => "not_for_caller",
             NoAnswer::Panicked => "panic",
         }
     }
@@ -106,6 +110,7 @@ impl fmt::Display for NoAnswer {
                 f,
                 "not decided within {ms} ms, the time for one request; ask fewer questions at a time"
             ),
+            NoAnswer::NotForCaller(message) => f.write_str(message),
             NoAnswer::Panicked => f.write_str(
                 "a fault in the server stopped this decision; the request is not allowed",
             ),

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Shared, one};
+use crate::access::Caller;
 use crate::desk::{Asker, Candidates, Filtered, Room, isolated};
 use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
@@ -22,25 +23,31 @@ struct Until {
 /// Answers the bytes of a batch.
 pub(super) fn batch(
     shared: &Shared,
+    caller: &Caller,
     message: &[u8],
 ) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
     shared
         .desk
-        .answered(Protocol::Batch, batch_results(shared, message))
+        .answered(Protocol::Batch, batch_results(shared, caller, message))
         .and_then(|response| shared.fits(Protocol::Batch, response))
 }
 
-fn batch_results(shared: &Shared, message: &[u8]) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
+fn batch_results(
+    shared: &Shared,
+    caller: &Caller,
+    message: &[u8],
+) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
     let requests = authorize::read_batch(message)?;
     let max = shared.limits.batch_questions_max;
     few_enough(requests.len(), max, "questions", "batch_questions_max")?;
     let decider = shared.desk.snapshot();
+    let asker = Asker { protocol: Protocol::Batch, caller };
     let mut results = Vec::with_capacity(requests.len());
     for few in requests.chunks(BETWEEN_LOOKS) {
         until.look()?;
         for request in few {
-            results.push(result(one::decide(shared, Protocol::Batch, &decider, request)));
+            results.push(result(one::decide(shared, asker, &decider, request)));
         }
     }
     let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
@@ -59,7 +66,11 @@ pub(super) fn result(answered: Result<pb::AuthorizeResponse, NoAnswer>) -> pb::A
 }
 
 /// Answers the bytes of a filter.
-pub(super) fn filter(shared: &Shared, message: &[u8]) -> Result<pb::FilterResponse, NoAnswer> {
+pub(super) fn filter(
+    shared: &Shared,
+    caller: &Caller,
+    message: &[u8],
+) -> Result<pb::FilterResponse, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
     let (desk, protocol) = (&shared.desk, Protocol::Filter);
     let answered = isolated(|room| {
@@ -71,7 +82,7 @@ pub(super) fn filter(shared: &Shared, message: &[u8]) -> Result<pb::FilterRespon
         few_enough(asked.candidates.len(), max, "candidates", "filter_candidates_max")?;
         let decider = desk.snapshot();
         let candidates = Candidates { uids: asked.candidates, actions: asked.filters_actions };
-        let asker = Asker { protocol, caller: desk.caller() };
+        let asker = Asker { protocol, caller };
         let filtered =
             desk.filter(asker, &decider, scratch, &asked.request, candidates, || until.look())?;
         let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
