@@ -12,7 +12,7 @@ use std::sync::Arc;
 use clap::Args;
 use pdp_core::Live;
 use pdp_grpc::{
-    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, BoundServer, Config, LogConfig, LogTarget,
+    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, BoundServer, Config, Insecure, LogConfig, LogTarget,
     ReloadMonitor, ServeError, Server, TlsConfig, UnixSocket,
 };
 use serde::Serialize;
