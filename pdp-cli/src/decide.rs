@@ -20,7 +20,7 @@ use crate::explain;
 use crate::lines::Lines;
 use crate::load;
 use crate::question::{self, Question};
-use crate::remote::{AskError, Remote};
+use crate::remote::{AskError, Remote, TlsFiles};
 use crate::render::{self, Out};
 use crate::shapes::{AnswerShape, ErrorLine};
 
@@ -39,14 +39,15 @@ use crate::shapes::{AnswerShape, ErrorLine};
     "pdp decide policies/documents --principal 'User::\"ann\"' --action 'Action::\"view\"' \\\n    \
      --resource 'Document::\"plan\"' --context '{\"mfa\": true}' --explain\n\
      pdp decide policies/documents --requests questions.jsonl\n\
-     pdp decide --server http://127.0.0.1:8170 --principal ...",
+     pdp decide --server http://127.0.0.1:8170 --principal ...\n\
+     pdp decide --server https://pdp.example:8170 --ca ca.pem --cert me.pem --key me.key --principal ...",
     &[
         (Exit::Ok, "allow; with --requests: every line was answered, whatever the answers are"),
         (Exit::Denied, "deny"),
         (Exit::Usage, "a flag is wrong; also a uid or a time in one"),
         (Exit::Data, "the bundle or a request cannot be used; with --requests: at least one line cannot"),
         (Exit::NoInput, "a file does not exist or cannot be read"),
-        (Exit::Unavailable, "the server did not answer"),
+        (Exit::Unavailable, "the server did not answer, or does not answer this caller"),
     ],
 ))]
 pub(crate) struct DecideArgs {
@@ -64,9 +65,18 @@ pub(crate) struct DecideArgs {
     /// Show determining policies with their text, and what the nearest permits lacked
     #[arg(long, conflicts_with = "server")]
     explain: bool,
-    /// Ask a running server, for example http://127.0.0.1:8170
+    /// Ask a running server, for example http://127.0.0.1:8170, https://pdp.example:8170 or unix:///run/pdp.sock
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    /// Authorities of the server's certificate, a PEM file; needed for https
+    #[arg(long, value_name = "FILE", requires = "server")]
+    ca: Option<PathBuf>,
+    /// Our certificate, a PEM file, where the server asks for one
+    #[arg(long, value_name = "FILE", requires_all = ["ca", "key"])]
+    cert: Option<PathBuf>,
+    /// The key of --cert, a PEM file
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
 }
 
 /// Who answers.
@@ -198,7 +208,9 @@ impl Judge {
         let bundle = args.path.as_deref().map(load::load).transpose()?.map(|loaded| loaded.bundle);
         match (&args.server, bundle) {
             (Some(server), bundle) => {
-                Ok(Self::There { remote: Box::new(Remote::connect(server)?), bundle })
+                let identity = args.cert.clone().zip(args.key.clone());
+                let remote = Remote::connect(server, TlsFiles { ca: args.ca.clone(), identity })?;
+                Ok(Self::There { remote: Box::new(remote), bundle })
             }
             (None, Some(bundle)) => Ok(Self::Here {
                 decider: Decider::new(bundle),

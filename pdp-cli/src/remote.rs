@@ -3,10 +3,11 @@
 //! Nothing is retried and nothing is decided here when the server does not answer: no answer is a failure, never an
 //! allow and never a deny.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pdp_core::{OwnedAnswer, Request};
-use pdp_grpc::{Client, ClientError};
+use pdp_grpc::{Client, ClientError, ClientOptions};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::{Exit, Failure};
@@ -15,6 +16,15 @@ use crate::exit::{Exit, Failure};
 pub(crate) struct Remote {
     runtime: Runtime,
     client: Client,
+}
+
+/// What TLS takes, as PEM files; nothing for a server without TLS.
+#[derive(Debug, Default)]
+pub(crate) struct TlsFiles {
+    /// Authorities of the server's certificate.
+    pub(crate) ca: Option<PathBuf>,
+    /// Our certificate and its key.
+    pub(crate) identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// Why a question has no answer.
@@ -36,19 +46,17 @@ const RESOURCE_EXHAUSTED: i32 = 8;
 // === impl Remote ===
 
 impl Remote {
-    /// Connects. `pdp serve` prints `grpc://…` when it is ready, so that is understood as well.
-    pub(crate) fn connect(url: &str) -> Result<Self, Failure> {
+    /// Connects, for so long as [`DEADLINE_MS`] says.
+    pub(crate) fn connect(url: &str, files: TlsFiles) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             Failure::new(Exit::Internal, format!("the runtime of the client cannot start: {error}"))
         })?;
-        let url = match url.strip_prefix("grpc://") {
-            Some(rest) => format!("http://{rest}"),
-            None => url.to_owned(),
-        };
-        let connecting = Client::connect(&url, Duration::from_millis(DEADLINE_MS));
-        let client = runtime.block_on(connecting).map_err(|error| {
+        let within = ClientOptions::within(Duration::from_millis(DEADLINE_MS));
+        let options = ClientOptions { ca: files.ca, identity: files.identity, ..within };
+        let client = runtime.block_on(Client::connect_with(url, &options)).map_err(|error| {
             let exit = match error {
                 ClientError::Url(_) => Exit::Usage,
+                ClientError::Tls(_) => Exit::NoInput,
                 _ => Exit::Unavailable,
             };
             Failure::new(exit, error.to_string())
@@ -83,7 +91,7 @@ mod tests {
     use super::*;
 
     fn refused(url: &str) -> (Exit, String) {
-        match Remote::connect(url) {
+        match Remote::connect(url, TlsFiles::default()) {
             Ok(_) => (Exit::Ok, String::new()),
             Err(failure) => (failure.exit(), failure.text().unwrap_or_default()),
         }
@@ -91,11 +99,14 @@ mod tests {
 
     #[test]
     fn a_wrong_url_is_a_wrong_flag() {
-        for url in ["127.0.0.1:8170", "https://127.0.0.1:8170", "http://127.0.0.1:8170/x", ""] {
+        for url in ["127.0.0.1:8170", "unix:x", "http://127.0.0.1:8170/x", ""] {
             let (exit, text) = refused(url);
             assert_eq!(exit, Exit::Usage, "{url}: {text}");
-            assert!(text.ends_with("expected one like `http://127.0.0.1:8170`"), "{text}");
+            assert!(text.contains("expected one like `http://127.0.0.1:8170`"), "{text}");
         }
+        let (exit, text) = refused("https://127.0.0.1:8170");
+        assert_eq!(exit, Exit::Usage);
+        assert!(text.contains("needs the authorities"), "{text}");
     }
 
     #[test]
@@ -103,7 +114,7 @@ mod tests {
         for url in ["http://127.0.0.1:1", "grpc://127.0.0.1:1"] {
             let (exit, text) = refused(url);
             assert_eq!(exit, Exit::Unavailable);
-            assert!(text.starts_with("error: cannot connect to `http://127.0.0.1:1`"), "{text}");
+            assert!(text.starts_with(&format!("error: cannot connect to `{url}`")), "{text}");
         }
     }
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use clap::Args;
 use pdp_core::Live;
 use pdp_grpc::{
-    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, BoundServer, Config, HTTP_ADDRESS_STANDARD,
-    LogConfig, LogTarget, ReloadMonitor, ServeError, Server,
+    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, BoundServer, Config, HTTP_ADDRESS_STANDARD, Insecure,
+    LogConfig, LogTarget, ReloadMonitor, ServeError, Server, TlsConfig, UnixSocket,
 };
 use serde::Serialize;
 use tokio::runtime::Builder;
@@ -37,17 +37,22 @@ use crate::watch;
 /// SIGINT or SIGTERM ends it: no new connections, requests in flight finish. A second one ends it at once.
 ///
 /// What callers state about delegation (on whose behalf, which actors, which scopes) counts only with
-/// --trust-delegation; without, a request that states any of it is denied. There is no TLS: listen where only
-/// callers of this machine, or a proxy that you trust, can reach it.
+/// --trust-delegation; without, a request that states any of it is denied.
+///
+/// With --tls-cert and --tls-key connections are TLS, with --tls-client-ca only callers with a certificate get one.
+/// The files are read again when they change; connections that are there live on. `--listen unix:/run/pdp.sock` listens
+/// on a socket. An address that other machines reach needs TLS, or --plaintext-anywhere.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_long_help = exit::help(
     "pdp serve policies/agent-tools\n\
-     pdp serve agent-tools.pdpb --listen 127.0.0.1:9000 --trust-delegation",
+     pdp serve agent-tools.pdpb --listen 127.0.0.1:9000 --trust-delegation\n\
+     pdp serve agent-tools.pdpb --listen unix:/run/pdp/pdp.sock --socket-mode 660\n\
+     pdp serve agent-tools.pdpb --listen 0.0.0.0:8170 --tls-cert me.pem --tls-key me.key --tls-client-ca ca.pem",
     &[
         (Exit::Ok, "stopped by a signal"),
-        (Exit::Usage, "--admin is an address that other machines reach, without --admin-anywhere"),
+        (Exit::Usage, "an address that other machines reach, or who is trusted, is dangerous and not said to be wanted"),
         (Exit::Data, "the folder has errors, the file is no bundle, or a case of the bundle fails"),
-        (Exit::NoInput, "PATH does not exist or cannot be read"),
+        (Exit::NoInput, "PATH, a certificate or a key does not exist or cannot be used"),
         (Exit::Unavailable, "an address cannot be listened on"),
         (Exit::Io, "serving broke off"),
     ],
@@ -56,9 +61,30 @@ pub(crate) struct ServeArgs {
     /// Bundle folder, or file written by `pdp build`
     #[arg(value_name = "PATH")]
     path: PathBuf,
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value_t = ADDRESS_STANDARD, value_parser = address)]
-    listen: SocketAddr,
+    /// Where to listen, such as 127.0.0.1:8170 or unix:/run/pdp.sock; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8170", value_parser = listen)]
+    listen: Listen,
+    /// Who may connect to the socket, as a file mode
+    #[arg(long, value_name = "MODE", default_value = "600", value_parser = mode)]
+    socket_mode: u32,
+    /// The server's certificate and those that lead to its authority, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Authorities of callers' certificates, a PEM file; who has none gets no connection
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
+    /// Let --listen be an address that other machines reach, without TLS
+    #[arg(long)]
+    plaintext_anywhere: bool,
+    /// Believe with --trust-delegation whoever can connect from another machine
+    #[arg(long)]
+    trust_anybody: bool,
+    /// Let every user of this machine connect to the socket
+    #[arg(long)]
+    socket_for_everybody: bool,
     /// Believe what callers state about delegation; only where every caller has verified it
     #[arg(long)]
     trust_delegation: bool,
@@ -92,9 +118,16 @@ pub(crate) struct ServeArgs {
     /// How many of FILE.1, FILE.2 and so on are kept
     #[arg(long, value_name = "COUNT", default_value_t = 5, requires = "log")]
     log_files: u32,
-    /// Milliseconds between two looks at PATH; events of the file system cause more of them
+    /// Milliseconds between two looks at PATH and certificates; events of the file system cause more of them
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     poll_ms: u32,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
 /// Some 50 MB of records that may wait for a slow disk.
@@ -130,7 +163,7 @@ pub(crate) fn run(args: &ServeArgs, out: &mut Out) -> Result<Exit, Failure> {
     runtime.block_on(async {
         // Before anybody is told that the server is ready: whoever is told may stop it.
         let signals = Signals::install().map_err(|e| no_runtime(&e))?;
-        let address = format!("grpc://{}", server.address());
+        let address = server.url();
         let url = |address| format!("http://{address}");
         let (http, admin) = (server.http_address().map(url), server.admin_address().map(url));
         if out.json() {
@@ -157,13 +190,33 @@ pub(crate) fn run(args: &ServeArgs, out: &mut Out) -> Result<Exit, Failure> {
 
 impl ServeArgs {
     fn config(&self, monitor: ReloadMonitor) -> Config {
+        let (address, unix) = match &self.listen {
+            Listen::Tcp(address) => (*address, None),
+            Listen::Unix(path) => {
+                let socket = UnixSocket { mode: self.socket_mode, ..UnixSocket::private(path) };
+                (ADDRESS_STANDARD, Some(socket))
+            }
+        };
         // Who takes any port that is free does not want certain ones beside it.
-        let beside = |standard: SocketAddr| match self.listen.port() {
+        let beside = |standard: SocketAddr| match address.port() {
             0 => SocketAddr::new(standard.ip(), 0),
             _ => standard,
         };
+        let tls = self.tls_cert.clone().zip(self.tls_key.clone());
         Config {
-            address: self.listen,
+            address,
+            unix,
+            tls: tls.map(|(certificate, key)| TlsConfig {
+                certificate,
+                key,
+                client_ca: self.tls_client_ca.clone(),
+                poll_ms: self.poll_ms,
+            }),
+            insecure: Insecure {
+                plaintext_anywhere: self.plaintext_anywhere,
+                trust_anybody: self.trust_anybody,
+                socket_for_everybody: self.socket_for_everybody,
+            },
             http: Some(self.http.unwrap_or(beside(HTTP_ADDRESS_STANDARD))),
             public_url: self.public_url.clone(),
             admin: Some(self.admin.unwrap_or(beside(ADMIN_ADDRESS_STANDARD))),
@@ -236,7 +289,8 @@ impl Signals {
 fn failure(error: &ServeError) -> Failure {
     let exit = match error {
         ServeError::Listen(_) => Exit::Unavailable,
-        ServeError::AdminAnywhere(_) => Exit::Usage,
+        ServeError::AdminAnywhere(_) | ServeError::Config(_) => Exit::Usage,
+        ServeError::Tls(_) => Exit::NoInput,
         ServeError::Limit(_) => Exit::Internal,
         _ => Exit::Io,
     };
@@ -248,6 +302,29 @@ fn no_runtime(error: &dyn Display) -> Failure {
 }
 
 /// Checks the value of `--listen`.
+fn listen(text: &str) -> Result<Listen, String> {
+    match text.strip_prefix("unix:") {
+        Some(path) => {
+            // As in URLs, which have two slashes more.
+            let path = path.strip_prefix("//").unwrap_or(path);
+            match path.is_empty() || path.ends_with('/') {
+                true => Err("give the path of a socket such as `unix:/run/pdp.sock`".to_owned()),
+                false => Ok(Listen::Unix(path.into())),
+            }
+        }
+        None => address(text).map(Listen::Tcp),
+    }
+}
+
+/// Checks the value of `--socket-mode`.
+fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("give a file mode in octal digits such as `600` or `660`".to_owned()),
+    }
+}
+
+/// Checks the value of `--admin`, and of `--listen` where that is an address.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         "give an IP address and a port such as `127.0.0.1:8170` or `[::1]:8170`".to_owned()
@@ -257,6 +334,19 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_has_a_path_and_a_mode() {
+        for text in ["unix:/run/s", "unix:///run/s"] {
+            assert_eq!(listen(text), Ok(Listen::Unix("/run/s".into())));
+        }
+        assert_eq!(listen("127.0.0.1:8170"), Ok(Listen::Tcp(ADDRESS_STANDARD)));
+        assert!(listen("unix:").is_err() && listen("unix:/run/").is_err());
+        assert_eq!(mode("660"), Ok(0o660));
+        for refused in ["", "rw", "680", "1777", "-1"] {
+            assert!(mode(refused).is_err(), "{refused}");
+        }
+    }
 
     #[test]
     fn an_address_has_a_port() {

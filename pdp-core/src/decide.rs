@@ -14,13 +14,14 @@ use crate::eval::{self, Verdict};
 use crate::explain::Explanation;
 use crate::faults;
 use crate::limits::OverlayLimits;
+use crate::lookup;
 use crate::outcome::{Answer, Effect, ErrorKind, LegRole, Reason};
 use crate::overlay::{self, ChangeError, EntityChange, Overlay, OverlaySize};
 use crate::prepare::{self, Prepared, Refusal};
 use crate::program::{
     META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, PostingRec, Span, Tables, Val,
 };
-use crate::request::Request;
+use crate::request::{Request, Uid};
 use crate::scratch::{LegSpan, Scratch};
 use crate::validate;
 
@@ -131,6 +132,26 @@ impl Decider {
     /// How much differs from the bundle's entities: when it grows, building the bundle anew pays.
     pub fn overlay_size(&self) -> OverlaySize {
         self.overlay.as_ref().map_or(OverlaySize::default(), |overlay| overlay.size())
+    }
+
+    /// Cedar's `in` among the entities that are in force now: the same one, or a descendant by bundle and changes. Who
+    /// is not known descends from nobody. For edges that confine callers to a part of the hierarchy.
+    pub fn is_in(&self, uid: &Uid<'_>, ancestor: &Uid<'_>) -> bool {
+        if uid == ancestor {
+            return true;
+        }
+        let Some(bundle) = &self.bundle else { return false };
+        let (t, changed) = (bundle.tables(), self.overlay.as_deref());
+        let find = |uid: &Uid<'_>| {
+            lookup::entity(t, uid.entity_type.as_bytes(), uid.id.as_bytes())
+                .or_else(|| changed?.entity(t, uid.entity_type, uid.id))
+        };
+        let (Some(entity), Some(ancestor)) = (find(uid), find(ancestor)) else { return false };
+        let ancestors = match changed.and_then(|changed| changed.stored(entity)) {
+            Some(stored) => &stored.ancestors,
+            None => t.ancestors_of(entity),
+        };
+        ancestors.binary_search(&ancestor).is_ok()
     }
 
     pub(crate) fn overlay(&self) -> Option<&Arc<Overlay>> {

@@ -2,7 +2,8 @@
 //!
 //! The gRPC library closes connections politely and then waits for the client; what it spawned outlives it. So each
 //! connection here carries its own end: it is cut when it does not greet, when it has outlived its age and grace, when
-//! draining is over, and when the server is dropped. This module knows nothing of what the bytes mean.
+//! draining is over, and when the server is dropped. Handshakes of TLS run beside the accepting and count as part of the
+//! greeting, so who stalls one holds a place that long and nobody up. This module knows nothing of what the bytes mean.
 
 use std::fmt;
 use std::io;
@@ -12,11 +13,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
+
+use crate::listen::Listener;
+use crate::peer::Peer;
+use crate::tls::Tls;
 
 /// How long to stop accepting when the system has no descriptor or memory left for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -27,7 +35,10 @@ const GREETING_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 /// The connections that arrive at an address.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    listener: TcpListener,
+    listener: Listener,
+    tls: Option<Arc<Tls>>,
+    /// Handshakes under way; dropped with this, and by that cut.
+    handshakes: JoinSet<Option<Connection>>,
     free: Arc<Semaphore>,
     terms: Terms,
     pause: Option<Pin<Box<Sleep>>>,
@@ -46,36 +57,86 @@ pub(crate) struct Terms {
 
 /// One accepted connection; reading or writing it fails once it is cut.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Secured,
+    peer: Peer,
     terms: Terms,
     greeting_bytes_left: usize,
-    end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    end: Option<End>,
     _place: OwnedSemaphorePermit,
+}
+
+/// Ready when the connection is to be cut.
+type End = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the system gives.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A socket, bare or with TLS upon it.
+enum Secured {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 // === impl Incoming ===
 
 impl Incoming {
-    /// Accepts up to `connections_max` at a time, each on the same terms.
-    pub(crate) fn new(listener: TcpListener, connections_max: u32, terms: Terms) -> Self {
+    /// Accepts up to `connections_max` at a time, each on the same terms; with `tls`, after a handshake.
+    pub(crate) fn new(
+        listener: Listener,
+        tls: Option<Arc<Tls>>,
+        connections_max: u32,
+        terms: Terms,
+    ) -> Self {
         let places = usize::try_from(connections_max).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { listener, free: Arc::new(Semaphore::new(places)), terms, pause: None }
+        let free = Arc::new(Semaphore::new(places));
+        Self { listener, tls, handshakes: JoinSet::new(), free, terms, pause: None }
     }
 
-    fn connection(&self, stream: TcpStream) -> Option<Connection> {
+    /// Takes a connection in; gives it back at once where nothing must be agreed on first.
+    fn take(&mut self, socket: Socket) -> Option<Connection> {
+        // A connection beyond the limit is dropped here and thereby closed: its caller learns it at once.
         let place = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        // Without this option a connection is slower, not wrong.
-        let _ = stream.set_nodelay(true);
         let terms = self.terms.clone();
-        let end = Some(terms.end_after(terms.greeting));
-        Some(Connection { stream, terms, greeting_bytes_left: GREETING_BYTES, end, _place: place })
+        let mut end = terms.end_after(terms.greeting);
+        let Some(tls) = &self.tls else {
+            let peer = Peer::of_socket(&socket);
+            return Some(Connection::new(Secured::Plain(socket), peer, terms, end, place));
+        };
+        let acceptor = TlsAcceptor::from(tls.current());
+        self.handshakes.spawn(async move {
+            let accepted = tokio::select! {
+                () = &mut end => return None,
+                accepted = acceptor.accept(socket) => accepted,
+            };
+            // Who cannot agree was told so by the handshake itself.
+            let stream = accepted.ok()?;
+            let peer = Peer::of_tls(&stream);
+            Some(Connection::new(Secured::Tls(Box::new(stream)), peer, terms, end, place))
+        });
+        None
+    }
+
+    /// A connection whose handshake is done.
+    fn poll_handshakes(&mut self, context: &mut Context<'_>) -> Poll<Connection> {
+        loop {
+            match self.handshakes.poll_join_next(context) {
+                Poll::Ready(Some(Ok(Some(connection)))) => return Poll::Ready(connection),
+                // It failed, was cut, or broke off in a panic, and is gone.
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 }
 
 // === impl Terms ===
 
 impl Terms {
-    fn end_after(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn end_after(&self, time: Duration) -> End {
         let mut cut = self.cut.clone();
         Box::pin(async move {
             tokio::select! {
@@ -92,14 +153,16 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            if let Poll::Ready(connection) = self.poll_handshakes(context) {
+                return Poll::Ready(Some(Ok(connection)));
+            }
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(context));
                 self.pause = None;
             }
             match ready!(self.listener.poll_accept(context)) {
-                // A connection beyond the limit is dropped here and thereby closed: its caller learns it at once.
-                Ok((stream, _)) => {
-                    if let Some(connection) = self.connection(stream) {
+                Ok(socket) => {
+                    if let Some(connection) = self.take(socket) {
                         return Poll::Ready(Some(Ok(connection)));
                     }
                 }
@@ -123,6 +186,17 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 // === impl Connection ===
 
 impl Connection {
+    fn new(
+        stream: Secured,
+        peer: Peer,
+        terms: Terms,
+        end: End,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let greeting_bytes_left = GREETING_BYTES;
+        Self { stream, peer, terms, greeting_bytes_left, end: Some(end), _place: place }
+    }
+
     /// Whether the connection is cut; if not, the task is woken when it is.
     fn is_cut(&mut self, context: &mut Context<'_>) -> bool {
         if let Some(end) = &mut self.end
@@ -205,18 +279,70 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Connection").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
+
+// === impl Socket, impl Secured ===
+
+/// Passes everything on to what the variants hold.
+macro_rules! pass_on {
+    ($name:ty { $($variant:path),+ }) => {
+        impl AsyncRead for $name {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($variant(inner) => Pin::new(inner).poll_read(context, buf)),+ }
+            }
+        }
+
+        impl AsyncWrite for $name {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() { $($variant(inner) => Pin::new(inner).poll_write(context, buf)),+ }
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                bufs: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $($variant(inner) => Pin::new(inner).poll_write_vectored(context, bufs)),+
+                }
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                match self { $($variant(inner) => inner.is_write_vectored()),+ }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($variant(inner) => Pin::new(inner).poll_flush(context)),+ }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() { $($variant(inner) => Pin::new(inner).poll_shutdown(context)),+ }
+            }
+        }
+    };
+}
+
+pass_on!(Socket { Socket::Tcp, Socket::Unix });
+pass_on!(Secured { Secured::Plain, Secured::Tls });
 
 #[cfg(test)]
 mod tests;

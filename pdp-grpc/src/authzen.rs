@@ -10,6 +10,8 @@ mod json;
 mod read;
 mod search;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -23,9 +25,11 @@ use serde_json::{Value, json};
 use self::json::{Json, Members, member};
 use self::read::{Evaluation, Malformed, Searched};
 use self::search::Page;
+use crate::access::Caller;
 use crate::config::Limits;
 use crate::desk::{Asker, Desk, Room, isolated};
 use crate::metrics::Protocol;
+use crate::peer::Peer;
 use crate::respond::{self, NoAnswer};
 use crate::until::Until;
 
@@ -38,6 +42,8 @@ const REQUEST_ID_BYTES_MAX: usize = 200;
 pub(crate) struct Authzen {
     desk: Desk,
     limits: Limits,
+    /// What whoever connects over HTTP is: the connection proves nothing.
+    caller: Arc<Caller>,
     /// The URL under which callers reach this server, without a slash at its end.
     public_url: String,
 }
@@ -72,7 +78,8 @@ enum Semantic {
 
 impl Authzen {
     pub(crate) fn new(desk: Desk, limits: Limits, public_url: String) -> Self {
-        Self { desk, limits, public_url: public_url.trim_end_matches('/').to_owned() }
+        let caller = Arc::clone(desk.caller_of(&Peer::default()));
+        Self { desk, limits, caller, public_url: public_url.trim_end_matches('/').to_owned() }
     }
 
     pub(crate) fn router(self) -> Router {
@@ -167,7 +174,7 @@ impl Authzen {
             };
             // What is wrong with an item of a batch that is one concerns the item: it is denied.
             let outcome = match read::evaluation(item, members, Searched::Nothing) {
-                Ok(asked) => self.evaluate(Protocol::Authzen, &decider, &asked)?,
+                Ok(asked) => self.evaluated(&decider, &asked)?,
                 Err(Malformed(text)) => Outcome::invalid_request(text),
             };
             results.push(outcome.json());
@@ -176,6 +183,14 @@ impl Authzen {
             }
         }
         Ok(json!({ "evaluations": results }))
+    }
+
+    /// Decides an item of a batch; one that is not this caller's to ask is denied.
+    fn evaluated(&self, decider: &Decider, asked: &Evaluation) -> Result<Outcome, NoAnswer> {
+        match self.evaluate(Protocol::Authzen, decider, asked) {
+            Err(NoAnswer::NotForCaller(message)) => Ok(Outcome::invalid_request(message)),
+            answered => answered,
+        }
     }
 
     fn searched(&self, members: &Members, searched: Searched) -> Result<Value, Refusal> {
@@ -213,8 +228,8 @@ impl Authzen {
                 Err(error) => return Ok(Outcome::invalid_request(error.to_string())),
             };
             let request = pdp_core::Request { now: Some(self.desk.now()), ..request };
-            let asker = Asker { protocol, caller: self.desk.caller() };
-            let verdict = self.desk.decide(asker, decider, scratch, &request);
+            let asker = Asker { protocol, caller: &self.caller };
+            let verdict = self.desk.decide(asker, decider, scratch, &request).for_caller()?;
             let mut context = json!({
                 "reason": verdict.reason().as_str(),
                 "decision_id": verdict.id().to_string(),

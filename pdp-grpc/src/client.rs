@@ -4,18 +4,24 @@
 //! to read an allow out of one. It does not retry and keeps no answers.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pdp_core::{OwnedAnswer, Request};
 use prost::Message;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::answer::NotAnAnswer;
 use crate::authorize::Unsendable;
 use crate::config::VALUE_DEPTH_MAX;
 use crate::pb::authorization_client::AuthorizationClient;
+use crate::tls::TlsError;
 use crate::{answer, authorize};
+
+mod dial;
+
+use dial::Way;
 
 /// The largest answer read, in bytes: what a server with standard limits sends at most.
 const ANSWER_BYTES_MAX: usize = crate::config::Limits::SIDECAR.answer_bytes_max as usize;
@@ -28,11 +34,26 @@ pub struct Client {
     inner: AuthorizationClient<Channel>,
 }
 
+/// How to connect and how long to wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// Holds for connecting and for each question.
+    pub deadline: Duration,
+    /// Authorities of the server's certificate, in PEM. Needed for `https://`; those of the system do not count.
+    pub ca: Option<PathBuf>,
+    /// The client's own certificate and its key, in PEM, where the server asks for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The name that the server's certificate must have; `None`: the host of the URL.
+    pub server_name: Option<String>,
+}
+
 /// Why there is no answer. None of these is an allow.
 #[derive(Debug)]
 pub enum ClientError {
     /// The URL is not one of a served PDP.
     Url(UrlError),
+    /// Certificates or keys cannot be used.
+    Tls(TlsError),
     /// Nobody answers there.
     Connect(ConnectError),
     /// The request has something that is not sent.
@@ -49,6 +70,8 @@ pub enum ClientError {
 #[derive(Debug)]
 pub struct UrlError {
     url: String,
+    /// What else there is to say.
+    why: Option<&'static str>,
 }
 
 /// A connection that could not be made.
@@ -105,12 +128,24 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the URL is not `http://host:port`, or nobody accepts within the deadline.
+    /// As [`Client::connect_with`].
     pub async fn connect(url: &str, deadline: Duration) -> Result<Self, ClientError> {
-        let endpoint = Self::endpoint(url, deadline)?;
+        Self::connect_with(url, &ClientOptions::within(deadline)).await
+    }
+
+    /// Connects to `http://host:port`, `https://host:port` or `unix:///path`; `grpc` and `grpcs` are other words for
+    /// the first two. A connection that is lost is made again, the same way, when the next question is asked.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is none of these, TLS is wanted without `ca` or given where there is none, a file cannot be used,
+    /// or nobody accepts within the deadline.
+    pub async fn connect_with(url: &str, options: &ClientOptions) -> Result<Self, ClientError> {
+        let deadline = options.deadline;
+        let way = Way::of(url, options)?;
         let failed =
             |cause: String| ClientError::Connect(ConnectError { url: url.to_owned(), cause });
-        let channel = tokio::time::timeout(deadline, endpoint.connect())
+        let channel = tokio::time::timeout(deadline, way.connect())
             .await
             .map_err(|_| failed(format!("nobody answered within {deadline:?}")))?
             .map_err(|error| failed(innermost(&error)))?;
@@ -118,17 +153,6 @@ impl Client {
             .max_decoding_message_size(ANSWER_BYTES_MAX)
             .max_encoding_message_size(ANSWER_BYTES_MAX);
         Ok(Self { url: url.to_owned(), deadline, inner })
-    }
-
-    fn endpoint(url: &str, deadline: Duration) -> Result<Endpoint, ClientError> {
-        // Only what this client keeps its word on: no TLS, no sockets of other kinds, no path.
-        let uri = url.parse::<Uri>().ok().filter(|uri| {
-            uri.scheme_str() == Some("http")
-                && uri.host().is_some_and(|host| !host.is_empty())
-                && matches!(uri.path(), "" | "/")
-        });
-        let uri = uri.ok_or_else(|| ClientError::Url(UrlError { url: url.to_owned() }))?;
-        Ok(Endpoint::from(uri).connect_timeout(deadline).tcp_nodelay(true))
     }
 
     /// Asks.
@@ -175,6 +199,15 @@ fn innermost(error: &dyn std::error::Error) -> String {
     }
 }
 
+// === impl ClientOptions ===
+
+impl ClientOptions {
+    /// No TLS, and so long to wait.
+    pub fn within(deadline: Duration) -> Self {
+        Self { deadline, ca: None, identity: None, server_name: None }
+    }
+}
+
 // === impl ClientError ===
 
 impl std::error::Error for ClientError {}
@@ -183,6 +216,7 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ClientError::Url(error) => error.fmt(f),
+            ClientError::Tls(error) => error.fmt(f),
             ClientError::Connect(error) => error.fmt(f),
             ClientError::Request(error) => error.fmt(f),
             ClientError::Deadline(error) => error.fmt(f),
@@ -194,11 +228,15 @@ impl fmt::Display for ClientError {
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not the URL of a served PDP; expected one like `http://127.0.0.1:8170`",
-            self.url
-        )
+        match self.why {
+            Some(why) => write!(f, "`{}` {why}", self.url),
+            None => write!(
+                f,
+                "`{}` is not the URL of a served PDP; expected one like `http://127.0.0.1:8170`, \
+                 `https://pdp.example:8170` or `unix:///run/pdp.sock`",
+                self.url
+            ),
+        }
     }
 }
 

@@ -10,8 +10,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pdp_core::Datetime;
 
+use crate::access::CallerRule;
 use crate::decision_log::LogConfig;
+use crate::listen::UnixSocket;
 use crate::reload::ReloadMonitor;
+use crate::tls::TlsConfig;
+
+mod insecure;
+
+pub use insecure::{ConfigError, Insecure};
 
 /// Where a sidecar answers AuthZEN when nothing else is said: on this machine only.
 pub const HTTP_ADDRESS_STANDARD: SocketAddr =
@@ -40,6 +47,15 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// The URL under which AuthZEN's callers reach this server, which discovery states; `None`: that of the address.
     pub public_url: Option<String>,
+    /// A socket in the file system to listen on in place of `address`.
+    pub unix: Option<UnixSocket>,
+    /// TLS of the listener; `None`: bare connections.
+    pub tls: Option<TlsConfig>,
+    /// Who may ask about whom. Empty: whoever can connect, about anybody; else the first rule that fits a caller holds,
+    /// and who fits none is refused. With rules, `trust_delegation` and `explain` are said by them alone.
+    pub callers: Vec<CallerRule>,
+    /// Which dangers are wanted all the same.
+    pub insecure: Insecure,
     /// Where operators ask for health, status and metrics; `None`: nowhere. Port 0 takes a free one;
     /// [`crate::BoundServer::admin_address`] says which.
     pub admin: Option<SocketAddr>,
@@ -143,6 +159,10 @@ impl Config {
             address: ADDRESS_STANDARD,
             http: None,
             public_url: None,
+            unix: None,
+            tls: None,
+            callers: Vec::new(),
+            insecure: Insecure::NOTHING,
             admin: None,
             admin_anywhere: false,
             reload: None,

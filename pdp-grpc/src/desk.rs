@@ -15,12 +15,13 @@ use pdp_core::{
     Reason, Request, Scratch, Snapshot, Uid, Value,
 };
 
-use crate::access::Caller;
+use crate::access::{Access, Caller};
 use crate::authorize;
 use crate::config::{Clock, Config};
 use crate::decision_id::DecisionId;
 use crate::decision_log::{DecisionLog, Record};
 use crate::metrics::{Metrics, Protocol};
+use crate::peer::Peer;
 use crate::respond::NoAnswer;
 
 /// Answers questions from the bundle in force. Cloning it is cheap.
@@ -32,8 +33,7 @@ struct Settings {
     live: Arc<Live>,
     clock: Clock,
     telemetry: Arc<Telemetry>,
-    /// What callers are, as long as all of them are the same.
-    caller: Caller,
+    access: Access,
 }
 
 /// What is counted and logged of decisions.
@@ -72,6 +72,8 @@ enum Kind<'s> {
     Answered(Answer<'s>),
     /// A deny, `invalid_request`, before the core was asked, and a sentence for the caller.
     Refused(String),
+    /// The same, because this caller may not ask this.
+    NotForCaller(String),
 }
 
 /// What the candidates of a filter got, as positions.
@@ -99,8 +101,8 @@ thread_local! {
 
 impl Desk {
     pub(crate) fn new(config: &Config, live: Arc<Live>, telemetry: Arc<Telemetry>) -> Self {
-        let caller = Caller { trust_delegation: config.trust_delegation, explain: config.explain };
-        Self(Arc::new(Settings { live, clock: config.clock.clone(), telemetry, caller }))
+        let access = Access::new(&config.callers, config.trust_delegation, config.explain);
+        Self(Arc::new(Settings { live, clock: config.clock.clone(), telemetry, access }))
     }
 
     /// What a request or batch decides from.
@@ -113,9 +115,9 @@ impl Desk {
         self.0.clock.now()
     }
 
-    /// Who asks.
-    pub(crate) fn caller(&self) -> &Caller {
-        &self.0.caller
+    /// Who asks over a connection.
+    pub(crate) fn caller_of(&self, peer: &Peer) -> &Arc<Caller> {
+        self.0.access.caller(peer)
     }
 
     /// Decides a question.
@@ -127,8 +129,8 @@ impl Desk {
         request: &Request<'_>,
     ) -> Verdict<'s> {
         let begun = Instant::now();
-        let kind = match refusal(asker.caller, request) {
-            Some(message) => Kind::Refused(message),
+        let kind = match refusal(asker.caller, decider, request) {
+            Some(refused) => refused,
             None => {
                 let options = &DecideOptions::STANDARD;
                 Kind::Answered(decider.decide_with(scratch, request, options))
@@ -174,7 +176,7 @@ impl Desk {
         scratch: &mut Scratch,
         request: &Request<'_>,
     ) -> Vec<LegExplanation> {
-        match refusal(caller, request) {
+        match refusal(caller, decider, request) {
             Some(_) => Vec::new(),
             None => decider.explain(scratch, request, &DecideOptions::STANDARD).legs,
         }
@@ -193,7 +195,16 @@ impl Desk {
     ) -> Result<Filtered, NoAnswer> {
         let begun = Instant::now();
         let mut filtered = Filtered::new();
-        if let Some(message) = refusal(asker.caller, request) {
+        // Where principals are searched, each of them is one that the caller may ask about or not.
+        let confined = (candidates.part == Part::Principal).then_some(asker.caller);
+        if confined.is_none()
+            && let Some(refused) = refusal(asker.caller, decider, request)
+        {
+            let message = match refused {
+                Kind::NotForCaller(message) => return Err(NoAnswer::NotForCaller(message)),
+                Kind::Refused(message) => message,
+                Kind::Answered(_) => String::new(),
+            };
             for _ in candidates.uids {
                 filtered.push(Effect::Deny, Reason::InvalidRequest, &message);
             }
@@ -203,7 +214,7 @@ impl Desk {
                     break;
                 }
                 let few = Candidates { uids: few, ..candidates };
-                filtered.decide(decider, scratch, request, few);
+                filtered.decide(decider, scratch, request, few, confined);
             }
         }
         let Telemetry { metrics, log } = &*self.0.telemetry;
@@ -244,12 +255,15 @@ pub(crate) enum Part {
 const BETWEEN_LOOKS: usize = 64;
 
 /// Why the core is not even asked.
-fn refusal(caller: &Caller, request: &Request<'_>) -> Option<String> {
+fn refusal<'s>(caller: &Caller, decider: &Decider, request: &Request<'_>) -> Option<Kind<'s>> {
+    if let Some(message) = caller.forbids(decider, request) {
+        return Some(Kind::NotForCaller(message));
+    }
     if caller.trust_delegation {
         return None;
     }
     let stated = authorize::delegation_fields(request);
-    if stated.is_empty() { None } else { Some(untrusted(&stated)) }
+    if stated.is_empty() { None } else { Some(Kind::Refused(untrusted(&stated))) }
 }
 
 fn bundle(decider: &Decider) -> Option<&Bundle> {
@@ -283,7 +297,15 @@ impl<'s> Verdict<'s> {
     pub(crate) fn answer(&self) -> Option<&Answer<'s>> {
         match &self.kind {
             Kind::Answered(answer) => Some(answer),
-            Kind::Refused(_) => None,
+            Kind::Refused(_) | Kind::NotForCaller(_) => None,
+        }
+    }
+
+    /// Passes it on, unless its caller may not ask this.
+    pub(crate) fn for_caller(self) -> Result<Self, NoAnswer> {
+        match self.kind {
+            Kind::NotForCaller(message) => Err(NoAnswer::NotForCaller(message)),
+            _ => Ok(self),
         }
     }
 
@@ -291,7 +313,7 @@ impl<'s> Verdict<'s> {
     pub(crate) fn message(&self) -> &str {
         match &self.kind {
             Kind::Answered(answer) => answer.message(),
-            Kind::Refused(message) => message,
+            Kind::Refused(message) | Kind::NotForCaller(message) => message,
         }
     }
 
@@ -320,11 +342,12 @@ impl Filtered {
         scratch: &mut Scratch,
         request: &Request<'_>,
         few: Candidates<'_>,
+        confined: Option<&Caller>,
     ) {
-        let mut push =
-            |answer: &Answer<'_>| self.push(answer.effect(), answer.reason(), answer.message());
         if few.part == Part::Resource && few.attrs.is_empty() {
-            decider.filter(scratch, request, few.uids, &EFFECT, |_, answer| push(answer));
+            decider.filter(scratch, request, few.uids, &EFFECT, |_, answer| {
+                self.push(answer.effect(), answer.reason(), answer.message());
+            });
             return;
         }
         let mut entities = request.entities.to_vec();
@@ -344,7 +367,16 @@ impl Filtered {
                 Part::Action => request.action = *uid,
                 Part::Resource => request.resource = *uid,
             }
-            push(&decider.decide_with(scratch, &request, &EFFECT));
+            if confined.is_some_and(|caller| refusal(caller, decider, &request).is_some()) {
+                self.push(
+                    Effect::Deny,
+                    Reason::InvalidRequest,
+                    "not one that this caller may ask about",
+                );
+                continue;
+            }
+            let answer = decider.decide_with(scratch, &request, &EFFECT);
+            self.push(answer.effect(), answer.reason(), answer.message());
         }
     }
 

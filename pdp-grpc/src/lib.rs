@@ -2,7 +2,7 @@
 //!
 //! The protocol is `pdp.v1`, in `proto/pdp/v1/authorization.proto`. The server decides with [`pdp_core`] from the bundle
 //! that a [`pdp_core::Live`] holds, answers health in the standard `grpc.health.v1`, and has a limit on everything.
-//! It does not compile bundles, read configuration files, handle signals or speak TLS; whoever embeds it does.
+//! It does not compile bundles, read configuration files or handle signals; whoever embeds it does.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! In reading order: `config` (what a server is told), `accept` (connections), `server` (bind, serve, drain),
+//! In reading order: `config` (what a server is told), `listen`, `tls`, `accept` and `peer` (connections and their other ends), `server` (bind, serve, drain),
 //! `service` (one request), `access` and `desk` (who asks, and the decision), `authorize` and `answer` (messages to the core and back), `respond` (what is which status
 //! code), `client`.
 
@@ -35,27 +35,33 @@ mod decision_id;
 mod decision_log;
 mod desk;
 mod http;
+mod listen;
 mod metrics;
 pub mod pb;
+mod peer;
 mod reload;
 mod respond;
 mod server;
 mod service;
 mod text;
+mod tls;
 mod until;
 
+pub use access::{CallerRule, Name, Who, Whom};
 pub use authorize::{Malformed, read_request};
 pub use client::{
-    AnswerError, Client, ClientError, ConnectError, DeadlineError, RefusedError, RequestError,
-    UrlError, write_request,
+    AnswerError, Client, ClientError, ClientOptions, ConnectError, DeadlineError, RefusedError,
+    RequestError, UrlError, write_request,
 };
 pub use config::{
-    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, Clock, Config, HTTP_ADDRESS_STANDARD, LimitError,
-    Limits, VALUE_DEPTH_MAX,
+    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, Clock, Config, ConfigError, HTTP_ADDRESS_STANDARD,
+    Insecure, LimitError, Limits, VALUE_DEPTH_MAX,
 };
 pub use decision_log::{LogConfig, LogTarget};
+pub use listen::UnixSocket;
 pub use reload::{
     BundleFile, BundleSource, ReloadEvent, ReloadMonitor, ReloadSettings, ReloadStatus, Reloader,
     activate,
 };
 pub use server::{BoundServer, ListenError, LogError, ServeError, Server, TransportError};
+pub use tls::{TlsConfig, TlsError};

@@ -30,6 +30,8 @@ pub(crate) enum NoAnswer {
     TooMany { what: &'static str, limit: &'static str, count: usize, max: u32 },
     /// Many questions took longer than a request may.
     TooLate { ms: u32 },
+    /// This caller may not ask this.
+    NotForCaller(String),
     /// The code that decides stopped in a panic, and this request was all it took down.
     Panicked,
 }
@@ -47,6 +49,7 @@ pub(crate) fn status(no_answer: &NoAnswer) -> Status {
             Status::resource_exhausted(no_answer.to_string())
         }
         NoAnswer::TooLate { .. } => Status::deadline_exceeded(no_answer.to_string()),
+        NoAnswer::NotForCaller(_) => Status::permission_denied(no_answer.to_string()),
         NoAnswer::Panicked => Status::internal(no_answer.to_string()),
     }
 }
@@ -63,6 +66,7 @@ pub(crate) fn failure(no_answer: &NoAnswer) -> pb::Failure {
 pub(crate) fn http_status(no_answer: &NoAnswer) -> StatusCode {
     match no_answer {
         NoAnswer::Malformed(_) => StatusCode::BAD_REQUEST,
+        NoAnswer::NotForCaller(_) => StatusCode::FORBIDDEN,
         NoAnswer::TooLarge { .. } | NoAnswer::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         NoAnswer::TooLate { .. } => StatusCode::SERVICE_UNAVAILABLE,
         NoAnswer::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
@@ -96,6 +100,7 @@ impl NoAnswer {
             NoAnswer::Malformed(_) => "malformed",
             NoAnswer::TooLarge { .. } | NoAnswer::TooMany { .. } => "too_large",
             NoAnswer::TooLate { .. } => "too_late",
+            NoAnswer::NotForCaller(_) => "not_for_caller",
             NoAnswer::Panicked => "panic",
         }
     }
@@ -118,6 +123,7 @@ impl fmt::Display for NoAnswer {
                 f,
                 "not decided within {ms} ms, the time for one request; ask fewer questions at a time"
             ),
+            NoAnswer::NotForCaller(message) => f.write_str(message),
             NoAnswer::Panicked => f.write_str(
                 "a fault in the server stopped this decision; the request is not allowed",
             ),

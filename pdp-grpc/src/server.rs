@@ -7,7 +7,8 @@
 use std::fmt;
 use std::future::pending;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,12 +24,14 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::accept::{Incoming, Terms};
 use crate::admin::Admin;
 use crate::authzen::Authzen;
-use crate::config::{Config, LimitError, Limits};
+use crate::config::{Config, ConfigError, LimitError, Limits};
 use crate::decision_log::{DecisionLog, LogTarget};
 use crate::desk::{Desk, Telemetry};
 use crate::http::{HttpListener, Terms as HttpTerms};
+use crate::listen::Bound;
 use crate::respond::SizeRefused;
 use crate::service::AuthorizationService;
+use crate::tls::{Tls, TlsError};
 
 /// The names health answers for: the whole server, and the service.
 const HEALTH_NAMES: [&str; 2] = ["", <AuthorizationService as NamedService>::NAME];
@@ -43,7 +46,8 @@ pub struct BoundServer {
     config: Config,
     live: Arc<Live>,
     telemetry: Arc<Telemetry>,
-    listener: TcpListener,
+    listener: Bound,
+    tls: Option<Arc<Tls>>,
     address: SocketAddr,
     http: Option<HttpListener>,
     admin: Option<HttpListener>,
@@ -55,6 +59,10 @@ pub struct BoundServer {
 pub enum ServeError {
     /// A limit is outside its range.
     Limit(LimitError),
+    /// What is configured is dangerous and not said to be wanted, or contradicts itself.
+    Config(ConfigError),
+    /// Certificates or keys cannot be used.
+    Tls(TlsError),
     /// The listener for operators would be open to other machines, and nobody said that it may be.
     AdminAnywhere(SocketAddr),
     /// The decision log cannot be opened.
@@ -76,6 +84,7 @@ pub struct LogError {
 #[derive(Debug)]
 pub struct ListenError {
     address: SocketAddr,
+    unix: Option<PathBuf>,
     source: io::Error,
 }
 
@@ -98,6 +107,8 @@ impl Server {
     /// When a limit is outside its range, or the address is in use, not permitted, or not one of this machine.
     pub fn bind(config: Config, live: Arc<Live>) -> Result<BoundServer, ServeError> {
         config.limits.check().map_err(ServeError::Limit)?;
+        config.check().map_err(ServeError::Config)?;
+        let tls = config.tls.clone().map(Tls::open).transpose().map_err(ServeError::Tls)?;
         let admin = match config.admin {
             Some(address) if !address.ip().is_loopback() && !config.admin_anywhere => {
                 return Err(ServeError::AdminAnywhere(address));
@@ -112,25 +123,33 @@ impl Server {
             None => None,
         };
         let telemetry = Arc::new(Telemetry { log, ..Telemetry::default() });
-        let listen = || {
-            let listener = TcpListener::bind(config.address)?;
-            listener.set_nonblocking(true)?;
-            let address = listener.local_addr()?;
-            Ok((listener, address))
+        let bound = match &config.unix {
+            Some(socket) => Bound::unix(socket).map(|bound| (bound, config.address)),
+            None => Bound::tcp(config.address),
         };
-        match listen() {
-            Ok((listener, address)) => {
-                Ok(BoundServer { config, live, telemetry, listener, address, http, admin })
-            }
-            Err(source) => Err(ServeError::Listen(ListenError { address: config.address, source })),
-        }
+        let (listener, address) = bound.map_err(|source| {
+            let unix = config.unix.as_ref().map(|socket| socket.path.clone());
+            ServeError::Listen(ListenError { address: config.address, unix, source })
+        })?;
+        let tls = tls.map(Arc::new);
+        Ok(BoundServer { config, live, telemetry, listener, tls, address, http, admin })
     }
 }
 
 // === impl BoundServer ===
 
 impl BoundServer {
-    /// The address it listens on, with the port that was free when the configuration says 0.
+    /// Where clients find it, as they write it: `grpc://…`, `grpcs://…` with TLS, `unix://…` with its path.
+    pub fn url(&self) -> String {
+        match (&self.config.unix, &self.tls) {
+            (Some(socket), _) => format!("unix://{}", socket.path.display()),
+            (None, Some(_)) => format!("grpcs://{}", self.address),
+            (None, None) => format!("grpc://{}", self.address),
+        }
+    }
+
+    /// The address it listens on, with the port that was free when the configuration says 0. With a socket in the file
+    /// system it is what the configuration says, and nobody listens there.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -154,10 +173,11 @@ impl BoundServer {
     ///
     /// When the address cannot be handed to the runtime, or the transport gives up.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { config, live, telemetry, listener, address, http, admin } = self;
+        let Self { config, live, telemetry, listener, tls, address, http, admin } = self;
         let limits = &config.limits;
-        let listener = tokio::net::TcpListener::from_std(listener)
-            .map_err(|source| ServeError::Listen(ListenError { address, source }))?;
+        let listener = listener
+            .start()
+            .map_err(|source| ServeError::Listen(ListenError { address, unix: None, source }))?;
         let (cut, cut_seen) = watch::channel(false);
         let (stop, stopped) = oneshot::channel();
         let terms = Terms {
@@ -165,7 +185,7 @@ impl BoundServer {
             life: ms(limits.connection_age_ms) + ms(limits.connection_age_grace_ms),
             cut: cut_seen,
         };
-        let incoming = Incoming::new(listener, limits.connections_max, terms.clone());
+        let incoming = Incoming::new(listener, tls.clone(), limits.connections_max, terms.clone());
 
         let draining = Arc::new(AtomicBool::new(false));
         let asked = Admin {
@@ -203,6 +223,12 @@ impl BoundServer {
                 _ = cut.wait_for(|cut| *cut) => {}
             }
         };
+        let renewed = async {
+            match tls {
+                Some(tls) => tls.follow().await,
+                None => pending().await,
+            }
+        };
 
         let health = HealthReporter::new();
         let status = status_of(&live);
@@ -235,13 +261,14 @@ impl BoundServer {
             (served, ()) = async { tokio::join!(served, http) } => served.map_err(|source| ServeError::Transport(TransportError { address, source })),
             () = conducted => Ok(()),
             () = admin => Ok(()),
+            () = renewed => Ok(()),
         }
     }
 }
 
 fn listen_http(address: SocketAddr) -> Result<HttpListener, ServeError> {
     HttpListener::bind(address)
-        .map_err(|source| ServeError::Listen(ListenError { address, source }))
+        .map_err(|source| ServeError::Listen(ListenError { address, unix: None, source }))
 }
 
 fn router(config: &Config, desk: Desk, health: HealthReporter) -> Router {
@@ -333,6 +360,8 @@ impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServeError::Limit(error) => error.fmt(f),
+            ServeError::Config(error) => error.fmt(f),
+            ServeError::Tls(error) => error.fmt(f),
             ServeError::AdminAnywhere(address) => write!(
                 f,
                 "`{address}` would tell other machines what is decided here; listen for operators on a loopback \
@@ -348,7 +377,10 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ServeError::Limit(_) | ServeError::AdminAnywhere(_) => None,
+            ServeError::Limit(_)
+            | ServeError::Config(_)
+            | ServeError::Tls(_)
+            | ServeError::AdminAnywhere(_) => None,
             ServeError::Log(error) => Some(&error.source),
             ServeError::Listen(error) => Some(&error.source),
             ServeError::Transport(error) => Some(&error.source),
@@ -384,7 +416,20 @@ impl ListenError {
 
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, source } = self;
+        let Self { address, unix, source } = self;
+        if let Some(path) = unix {
+            let path = path.display();
+            return match source.kind() {
+                io::ErrorKind::AddrInUse => write!(
+                    f,
+                    "cannot listen on `{path}`: a server listens there; stop it or choose another path"
+                ),
+                _ => write!(
+                    f,
+                    "cannot listen on `{path}`: {source}; its folder must exist and be writable"
+                ),
+            };
+        }
         write!(f, "cannot listen on `{address}`: ")?;
         match source.kind() {
             io::ErrorKind::AddrInUse => {
@@ -414,7 +459,7 @@ mod tests {
     #[test]
     fn each_way_not_to_get_an_address_has_its_remedy() {
         let text = |source: io::Error| {
-            ListenError { address: crate::ADDRESS_STANDARD, source }.to_string()
+            ListenError { address: crate::ADDRESS_STANDARD, unix: None, source }.to_string()
         };
         assert_eq!(
             text(io::ErrorKind::PermissionDenied.into()),

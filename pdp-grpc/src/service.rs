@@ -16,10 +16,12 @@ use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
 use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::access::Caller;
 use crate::codec::Wire;
 use crate::config::Limits;
 use crate::desk::Desk;
 use crate::metrics::Protocol;
+use crate::peer::Peer;
 use crate::respond::NoAnswer;
 use crate::{pb, respond};
 
@@ -40,10 +42,17 @@ struct Shared {
 }
 
 /// A method that takes one message and gives one.
-struct Unary<A>(Arc<Shared>, fn(&Shared, &[u8]) -> Result<A, NoAnswer>);
+struct Unary<A> {
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    answer: Answering<A>,
+}
+
+/// From who asks and the bytes of a message to the answer.
+type Answering<A> = fn(&Shared, &Caller, &[u8]) -> Result<A, NoAnswer>;
 
 /// The method that takes and gives streams.
-struct Streamed(Arc<Shared>);
+struct Streamed(Arc<Shared>, Arc<Caller>);
 
 // === impl AuthorizationService ===
 
@@ -56,11 +65,17 @@ impl AuthorizationService {
         &self,
         request: http::Request<Body>,
         bytes_max: u32,
-        answer: fn(&Shared, &[u8]) -> Result<A, NoAnswer>,
+        answer: Answering<A>,
     ) -> BoxFuture<http::Response<Body>, std::convert::Infallible> {
         let mut grpc = self.grpc::<A>(bytes_max);
-        let method = Unary(Arc::clone(&self.0), answer);
+        let method = Unary { shared: Arc::clone(&self.0), caller: self.caller(&request), answer };
         Box::pin(async move { Ok(grpc.unary(method, request).await) })
+    }
+
+    /// Who asks. Without a connection to tell by it is somebody of whom nothing is known.
+    fn caller(&self, request: &http::Request<Body>) -> Arc<Caller> {
+        let peer = request.extensions().get::<Peer>();
+        Arc::clone(self.0.desk.caller_of(peer.unwrap_or(&Peer::default())))
     }
 
     fn grpc<A: Message + 'static>(&self, bytes_max: u32) -> Grpc<Wire<A, Bytes>> {
@@ -92,7 +107,7 @@ impl Service<http::Request<Body>> for AuthorizationService {
             FILTER => self.unary(request, limits.batch_bytes_max, many::filter),
             STREAM => {
                 let mut grpc = self.grpc(limits.message_bytes_max);
-                let method = Streamed(Arc::clone(&self.0));
+                let method = Streamed(Arc::clone(&self.0), self.caller(&request));
                 Box::pin(async move { Ok(grpc.streaming(method, request).await) })
             }
             _ => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
@@ -121,10 +136,11 @@ impl<A: Message + 'static> UnaryService<Bytes> for Unary<A> {
     type Future = BoxFuture<Response<A>, Status>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (shared, answer) = (Arc::clone(&self.0), self.1);
+        let (shared, caller) = (Arc::clone(&self.shared), Arc::clone(&self.caller));
+        let answer = self.answer;
         // In the future and not before it, so that a request that was given up costs nothing.
         Box::pin(async move {
-            match answer(&shared, request.get_ref()) {
+            match answer(&shared, &caller, request.get_ref()) {
                 Ok(response) => Ok(Response::new(response)),
                 Err(no_answer) => Err(respond::status(&no_answer)),
             }
@@ -141,7 +157,8 @@ impl StreamingService<Bytes> for Streamed {
 
     fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
         let questions = request.into_inner();
-        std::future::ready(Ok(Response::new(stream::Answers::new(Arc::clone(&self.0), questions))))
+        let (shared, caller) = (Arc::clone(&self.0), Arc::clone(&self.1));
+        std::future::ready(Ok(Response::new(stream::Answers::new(shared, caller, questions))))
     }
 }
 
@@ -173,9 +190,10 @@ mod tests {
             ..pb::AuthorizeRequest::default()
         };
         let message = message.encode_to_vec();
+        let caller = Arc::clone(service.0.desk.caller_of(&Peer::default()));
         let kept_after = |requests: u32| {
             for _ in 0..requests {
-                one::answer(&service.0, &message).unwrap();
+                one::answer(&service.0, &caller, &message).unwrap();
             }
             kept_bytes().unwrap()
         };

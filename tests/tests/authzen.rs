@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pdp_core::Datetime;
 use pdp_core::json::Arena;
 use pdp_core::{DecideOptions, Decider, Scratch};
-use pdp_grpc::Config;
+use pdp_grpc::{CallerRule, Config, Name, Who, Whom};
 use pdp_tests::served::{self, Served};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -218,6 +218,33 @@ async fn basic_what_is_no_message_is_a_bad_request() {
         assert_eq!(client.post("/access/v1/nothing", &whole).status, 404);
         // And after all of that it answers.
         assert!(client.decides(&whole));
+    })
+    .await;
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_confined_asks_and_finds_no_others() {
+    let name = |id: &str| Name { entity_type: "user".to_owned(), id: id.to_owned() };
+    let rule = CallerRule {
+        who: Who::Anybody,
+        trust_delegation: false,
+        explain: false,
+        principals: Some(vec![Whom::One(name("alice"))]),
+        tenants: None,
+    };
+    let served = serve("certification", |config| config.callers = vec![rule]);
+    with(&served, |client| {
+        assert!(client.decides(&question("alice", "read", "record-1")));
+        let refused = client.post("/access/v1/evaluation", &question("bob", "read", "record-1"));
+        assert_eq!(refused.status, 403, "{refused:?}");
+        let mut batch = question("bob", "read", "record-1");
+        batch["evaluations"] = json!([{}, { "subject": { "type": "user", "id": "alice" } }]);
+        let came = client.post("/access/v1/evaluations", &batch).json();
+        assert_eq!(came["evaluations"][0]["decision"], false);
+        assert_eq!(came["evaluations"][1]["decision"], true);
+        let found = client.post("/access/v1/search/subject", &question("", "read", "record-1"));
+        assert_eq!(found.json()["results"], json!([{ "type": "user", "id": "alice" }]));
     })
     .await;
     served.stop().await;

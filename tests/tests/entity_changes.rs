@@ -265,3 +265,28 @@ fn ten_thousand_changes_leave_what_the_last_of_each_said() {
     }
     assert_eq!(decider.overlay_size().entities, 500);
 }
+
+#[test]
+fn who_is_in_what_follows_the_changes() {
+    let entities = r#"[
+        {"uid": {"type": "User", "id": "u"}, "attrs": {}, "parents": [{"type": "Group", "id": "a"}]},
+        {"uid": {"type": "Group", "id": "a"}, "attrs": {}, "parents": [{"type": "Group", "id": "t"}]},
+        {"uid": {"type": "Group", "id": "t"}, "attrs": {}, "parents": []}
+    ]"#;
+    let first = loose("permit(principal, action, resource);", entities);
+    let is_in = |decider: &Decider| {
+        [group("a"), group("t"), group("n")].map(|above| decider.is_in(&user("u"), &above))
+    };
+    assert_eq!(is_in(&first), [true, true, false]);
+    assert!(!first.is_in(&group("t"), &user("u")), "not the other way round");
+    // A type that no entity has, and one that is nobody's parent.
+    assert!(!first.is_in(&user("nobody"), &group("t")));
+    assert!(first.is_in(&user("nobody"), &user("nobody")), "everybody is in itself");
+    let moved = change(&first, &[upsert(user("u"), &[], &[group("n")])]).unwrap();
+    assert_eq!(is_in(&moved), [false, false, true]);
+    let above = change(&first, &[upsert(group("a"), &[], &[])]).unwrap();
+    assert_eq!(is_in(&above), [true, false, false]);
+    let gone = change(&first, &[EntityChange::Remove(user("u"))]).unwrap();
+    assert_eq!(is_in(&gone), [false, false, false]);
+    assert!(!Decider::no_bundle().is_in(&user("u"), &group("a")));
+}

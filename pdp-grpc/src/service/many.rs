@@ -3,6 +3,7 @@
 //! They run on the thread that received the message, like single ones, and stop at the time that a request may take.
 
 use super::{Shared, one};
+use crate::access::Caller;
 use crate::desk::{Asker, Candidates, Filtered, Part, Room, isolated};
 use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
@@ -15,25 +16,31 @@ const BETWEEN_LOOKS: usize = 64;
 /// Answers the bytes of a batch.
 pub(super) fn batch(
     shared: &Shared,
+    caller: &Caller,
     message: &[u8],
 ) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
     shared
         .desk
-        .answered(Protocol::Batch, batch_results(shared, message))
+        .answered(Protocol::Batch, batch_results(shared, caller, message))
         .and_then(|response| shared.fits(Protocol::Batch, response))
 }
 
-fn batch_results(shared: &Shared, message: &[u8]) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
+fn batch_results(
+    shared: &Shared,
+    caller: &Caller,
+    message: &[u8],
+) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
     let requests = authorize::read_batch(message)?;
     let max = shared.limits.batch_questions_max;
     few_enough(requests.len(), max, "questions", "batch_questions_max")?;
     let decider = shared.desk.snapshot();
+    let asker = Asker { protocol: Protocol::Batch, caller };
     let mut results = Vec::with_capacity(requests.len());
     for few in requests.chunks(BETWEEN_LOOKS) {
         until.look()?;
         for request in few {
-            results.push(result(one::decide(shared, Protocol::Batch, &decider, request)));
+            results.push(result(one::decide(shared, asker, &decider, request)));
         }
     }
     let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
@@ -52,7 +59,11 @@ pub(super) fn result(answered: Result<pb::AuthorizeResponse, NoAnswer>) -> pb::A
 }
 
 /// Answers the bytes of a filter.
-pub(super) fn filter(shared: &Shared, message: &[u8]) -> Result<pb::FilterResponse, NoAnswer> {
+pub(super) fn filter(
+    shared: &Shared,
+    caller: &Caller,
+    message: &[u8],
+) -> Result<pb::FilterResponse, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
     let (desk, protocol) = (&shared.desk, Protocol::Filter);
     let answered = isolated(|room| {
@@ -65,7 +76,7 @@ pub(super) fn filter(shared: &Shared, message: &[u8]) -> Result<pb::FilterRespon
         let decider = desk.snapshot();
         let part = if asked.filters_actions { Part::Action } else { Part::Resource };
         let candidates = Candidates { uids: asked.candidates, part, attrs: &[] };
-        let asker = Asker { protocol, caller: desk.caller() };
+        let asker = Asker { protocol, caller };
         let filtered = desk.filter(asker, &decider, scratch, &asked.request, candidates, |_| {
             until.look().map(|()| true)
         })?;

@@ -3,32 +3,37 @@
 use pdp_core::Decider;
 
 use super::Shared;
+use crate::access::Caller;
 use crate::desk::{Asker, Room, isolated};
 use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
 use crate::{answer, authorize, pb};
 
 /// Answers the bytes of a question.
-pub(super) fn answer(shared: &Shared, message: &[u8]) -> Result<pb::AuthorizeResponse, NoAnswer> {
-    with_bundle(shared, Protocol::Authorize, message)
+pub(super) fn answer(
+    shared: &Shared,
+    caller: &Caller,
+    message: &[u8],
+) -> Result<pb::AuthorizeResponse, NoAnswer> {
+    with_bundle(shared, Asker { protocol: Protocol::Authorize, caller }, message)
 }
 
 /// Answers the bytes of a question, from the bundle in force.
 pub(super) fn with_bundle(
     shared: &Shared,
-    protocol: Protocol,
+    asker: Asker<'_>,
     message: &[u8],
 ) -> Result<pb::AuthorizeResponse, NoAnswer> {
     let decider = shared.desk.snapshot();
-    let response = decide(shared, protocol, &decider, message)?;
+    let response = decide(shared, asker, &decider, message)?;
     let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
-    shared.fits(protocol, pb::AuthorizeResponse { bundle, ..response })
+    shared.fits(asker.protocol, pb::AuthorizeResponse { bundle, ..response })
 }
 
 /// Decides the bytes of a question. The answer does not name the bundle.
 pub(super) fn decide(
     shared: &Shared,
-    protocol: Protocol,
+    asker: Asker<'_>,
     decider: &Decider,
     message: &[u8],
 ) -> Result<pb::AuthorizeResponse, NoAnswer> {
@@ -38,8 +43,8 @@ pub(super) fn decide(
         arena.reset();
         let (desk, depth_max) = (&shared.desk, shared.limits.value_depth_max);
         let asked = authorize::read_asked(message, desk.now(), arena, depth_max)?;
-        let caller = desk.caller();
-        let verdict = desk.decide(Asker { protocol, caller }, decider, scratch, &asked.request);
+        let caller = asker.caller;
+        let verdict = desk.decide(asker, decider, scratch, &asked.request).for_caller()?;
         let mut response = answer::write(&verdict);
         if asked.explain {
             response.explanation = Some(match caller.explain {
@@ -54,7 +59,7 @@ pub(super) fn decide(
         }
         Ok(response)
     });
-    shared.desk.answered(protocol, answered)
+    shared.desk.answered(asker.protocol, answered)
 }
 
 /// What a caller is told who may not be told.

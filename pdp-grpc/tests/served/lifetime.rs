@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use pdp_core::{Datetime, Decider, Live, Reason};
-use pdp_grpc::{Client, ClientError, Clock, Config, ServeError, Server};
+use pdp_grpc::{Client, ClientError, Clock, Config, Insecure, ServeError, Server};
 use tonic_health::pb::HealthCheckRequest;
 
 use crate::support::{QUESTION, Running, soon};
@@ -84,9 +84,9 @@ async fn an_address_in_use_is_named_with_the_remedy() {
 #[tokio::test]
 async fn an_address_of_another_machine_is_refused() {
     let address = "192.0.2.1:0".parse().unwrap();
-    let error =
-        Server::bind(Config { address, ..local() }, Arc::new(Live::new(Decider::no_bundle())))
-            .unwrap_err();
+    let insecure = Insecure { plaintext_anywhere: true, ..Insecure::NOTHING };
+    let config = Config { address, insecure, ..local() };
+    let error = Server::bind(config, Arc::new(Live::new(Decider::no_bundle()))).unwrap_err();
     assert!(
         error
             .to_string()

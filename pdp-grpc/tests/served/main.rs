@@ -7,8 +7,12 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod access;
+mod certificates;
 mod client;
+mod hostile;
 mod lifetime;
 mod limits;
+mod secure;
 mod serve;
 mod support;

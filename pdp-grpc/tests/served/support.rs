@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 
 /// How long anything here may take before the test fails instead of hanging.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// The service's name in health.
 pub(crate) const SERVICE: &str = "pdp.v1.Authorization";
@@ -29,6 +29,8 @@ pub(crate) const QUESTION: Request<'static> = Request::new(
 /// A running server.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// As the server says it.
+    pub(crate) own_url: String,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ServeError>>,
 }
@@ -40,12 +42,12 @@ impl Running {
         config.address.set_port(0);
         change(&mut config);
         let server = Server::bind(config, Arc::new(Live::new(Decider::no_bundle()))).unwrap();
-        let address = server.address();
+        let (address, own_url) = (server.address(), server.url());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(server.run(async move {
             let _ = stopped.await;
         }));
-        Self { address, stop, served }
+        Self { address, own_url, stop, served }
     }
 
     pub(crate) fn url(&self) -> String {
