@@ -12,8 +12,8 @@ use std::sync::Arc;
 use clap::Args;
 use pdp_core::Live;
 use pdp_grpc::{
-    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, BoundServer, Config, Insecure, LogConfig, LogTarget,
-    ReloadMonitor, ServeError, Server, TlsConfig, UnixSocket,
+    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, BoundServer, Config, HTTP_ADDRESS_STANDARD, Insecure,
+    LogConfig, LogTarget, ReloadMonitor, ServeError, Server, TlsConfig, UnixSocket,
 };
 use serde::Serialize;
 use tokio::runtime::Builder;
@@ -26,12 +26,12 @@ use crate::render::{self, Out};
 use crate::shapes::BundleShape;
 use crate::watch;
 
-/// Serve decisions over gRPC
+/// Serve decisions over gRPC and HTTP
 ///
-/// Answers `pdp.v1.Authorization` and the standard health service. One line on standard output says that
-/// it is ready:
+/// Answers `pdp.v1.Authorization`, the standard health service, and AuthZEN over HTTP.
+/// One line on standard output says that it is ready:
 ///   pdp: serving NAME revision N (DIGEST) on grpc://127.0.0.1:8170
-/// A second one says where health, metrics and status are.
+/// Others say where AuthZEN is answered, and where health, metrics and status are.
 /// PATH is watched: what changes there is compiled or read, checked by its own cases, and then served instead, whole.
 /// What has errors is not; standard error says why, and the bundle before stays.
 /// SIGINT or SIGTERM ends it: no new connections, requests in flight finish. A second one ends it at once.
@@ -91,6 +91,12 @@ pub(crate) struct ServeArgs {
     /// Tell callers who ask for it why, with policy texts and attribute values
     #[arg(long)]
     explain: bool,
+    /// Where to answer AuthZEN over HTTP [127.0.0.1:8171, a free port where --listen is]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    http: Option<SocketAddr>,
+    /// The URL under which AuthZEN's callers reach this server, for discovery
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     /// Where operators ask for health, metrics and status [127.0.0.1:8172, a free port where --listen is]
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     admin: Option<SocketAddr>,
@@ -130,6 +136,7 @@ const LOG_QUEUE_RECORDS_MAX: u32 = 65_536;
 #[derive(Serialize)]
 struct ReadyShape {
     serving: String,
+    http: Option<String>,
     admin: Option<String>,
     bundle: BundleShape,
 }
@@ -157,13 +164,17 @@ pub(crate) fn run(args: &ServeArgs, out: &mut Out) -> Result<Exit, Failure> {
         // Before anybody is told that the server is ready: whoever is told may stop it.
         let signals = Signals::install().map_err(|e| no_runtime(&e))?;
         let address = server.url();
-        let admin = server.admin_address().map(|address| format!("http://{address}"));
+        let url = |address| format!("http://{address}");
+        let (http, admin) = (server.http_address().map(url), server.admin_address().map(url));
         if out.json() {
             let bundle = BundleShape::new(&loaded.bundle);
-            out.shape(&ReadyShape { serving: address, admin, bundle })?;
+            out.shape(&ReadyShape { serving: address, http, admin, bundle })?;
         } else {
             let name = render::bundle_name(&render::name_of(&loaded.bundle));
             out.line(format_args!("pdp: serving {name} on {address}"))?;
+            if let Some(http) = http {
+                out.line(format_args!("pdp: AuthZEN on {http}"))?;
+            }
             if let Some(admin) = admin {
                 out.line(format_args!("pdp: /livez, /readyz, /metrics and /status on {admin}"))?;
             }
@@ -179,7 +190,6 @@ pub(crate) fn run(args: &ServeArgs, out: &mut Out) -> Result<Exit, Failure> {
 
 impl ServeArgs {
     fn config(&self, monitor: ReloadMonitor) -> Config {
-        // Who takes any port that is free does not want a certain one beside it.
         let (address, unix) = match &self.listen {
             Listen::Tcp(address) => (*address, None),
             Listen::Unix(path) => {
@@ -187,8 +197,11 @@ impl ServeArgs {
                 (ADDRESS_STANDARD, Some(socket))
             }
         };
-        let admin_port = if address.port() == 0 { 0 } else { ADMIN_ADDRESS_STANDARD.port() };
-        let admin = SocketAddr::new(ADMIN_ADDRESS_STANDARD.ip(), admin_port);
+        // Who takes any port that is free does not want certain ones beside it.
+        let beside = |standard: SocketAddr| match address.port() {
+            0 => SocketAddr::new(standard.ip(), 0),
+            _ => standard,
+        };
         let tls = self.tls_cert.clone().zip(self.tls_key.clone());
         Config {
             address,
@@ -204,7 +217,9 @@ impl ServeArgs {
                 trust_anybody: self.trust_anybody,
                 socket_for_everybody: self.socket_for_everybody,
             },
-            admin: Some(self.admin.unwrap_or(admin)),
+            http: Some(self.http.unwrap_or(beside(HTTP_ADDRESS_STANDARD))),
+            public_url: self.public_url.clone(),
+            admin: Some(self.admin.unwrap_or(beside(ADMIN_ADDRESS_STANDARD))),
             admin_anywhere: self.admin_anywhere,
             reload: Some(monitor),
             trust_delegation: self.trust_delegation,

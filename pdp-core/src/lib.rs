@@ -64,6 +64,7 @@ mod values;
 
 mod bundle;
 mod cases;
+mod catalogue;
 mod cost;
 mod explain;
 mod format;

@@ -20,6 +20,10 @@ mod insecure;
 
 pub use insecure::{ConfigError, Insecure};
 
+/// Where a sidecar answers AuthZEN when nothing else is said: on this machine only.
+pub const HTTP_ADDRESS_STANDARD: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8171);
+
 /// Where a sidecar listens for operators when nothing else is said: on this machine only.
 pub const ADMIN_ADDRESS_STANDARD: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8172);
@@ -47,6 +51,11 @@ pub struct Config {
     pub callers: Vec<CallerRule>,
     /// Which dangers are wanted all the same.
     pub insecure: Insecure,
+    /// Where to answer AuthZEN over HTTP; `None`: nowhere. Port 0 takes a free one;
+    /// [`crate::BoundServer::http_address`] says which.
+    pub http: Option<SocketAddr>,
+    /// The URL under which AuthZEN's callers reach this server, which discovery states; `None`: that of the address.
+    pub public_url: Option<String>,
     /// Where operators ask for health, status and metrics; `None`: nowhere. Port 0 takes a free one;
     /// [`crate::BoundServer::admin_address`] says which.
     pub admin: Option<SocketAddr>,
@@ -101,7 +110,7 @@ pub struct Limits {
     pub connections_max: u32,
     /// How long a new connection may take to say that it speaks HTTP/2, in milliseconds; then it is cut.
     pub greeting_timeout_ms: u32,
-    /// Connections at a time to the listener for operators.
+    /// Connections at a time to each of the listeners for HTTP.
     pub http_connections_max: u32,
     /// Streams that a connection may have open; the client is told and waits.
     pub streams_per_connection_max: u32,
@@ -144,7 +153,7 @@ pub struct LimitError {
 
 impl Config {
     /// A sidecar on this machine's loopback, with the system clock, that trusts nobody's statements of delegation, has no
-    /// listener for operators and logs no decisions.
+    /// listener but the one for gRPC and logs no decisions.
     pub fn sidecar() -> Self {
         Self {
             address: ADDRESS_STANDARD,
@@ -152,6 +161,8 @@ impl Config {
             tls: None,
             callers: Vec::new(),
             insecure: Insecure::NOTHING,
+            http: None,
+            public_url: None,
             admin: None,
             admin_anywhere: false,
             reload: None,
@@ -224,7 +235,7 @@ impl Limits {
         // Half of the usual limit of 1,024 open files.
         connections_max: 512,
         greeting_timeout_ms: 5_000,
-        http_connections_max: 64,
+        http_connections_max: 256,
         streams_per_connection_max: 256,
         requests_per_connection_max: 256,
         pending_accept_resets_max: 20,

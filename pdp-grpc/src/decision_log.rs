@@ -10,13 +10,13 @@
 //! | `type` | `decision`, or `dropped` with `count` and `cause` (`queue`, `write`) |
 //! | `decision_id` | ULID; answers carry it as well |
 //! | `time` | when it was decided, RFC 3339 in UTC, by the clock that policies see |
-//! | `entry` | `authorize`, `batch`, `stream`, `filter` |
+//! | `entry` | `authorize`, `batch`, `stream`, `filter`, `authzen`, `authzen_search` |
 //! | `decision`, `reason`, `message` | effect and why |
 //! | `principal`, `action`, `resource` | `{"type", "id"}`; in a filter what is filtered is left out |
 //! | `on_behalf_of`, `chain`, `scopes` | what was stated about delegation, where it was |
 //! | `failed_leg`, `determining_policies`, `errors`, `obligations` | as in the answer |
 //! | `context` | where the settings say so; values of masked names are `"***"`; without, `context_keys` |
-//! | `candidates`, `allowed` | of a filter: how many, and the positions of those that are allowed |
+//! | `candidates`, `allowed` | of a filter or search: how many, and the positions of those that are allowed |
 //! | `bundle` | `{"name", "revision", "digest"}` |
 //! | `latency_ns` | time to decide |
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use pdp_core::json::Arena;
 use pdp_core::{
-    Answer, Bundle, Datetime, DecideOptions, Decider, Effect, LegExplanation, Live, Reason,
-    Request, Scratch, Snapshot, Uid,
+    Answer, Bundle, Datetime, DecideOptions, Decider, Effect, InlineEntity, LegExplanation, Live,
+    Reason, Request, Scratch, Snapshot, Uid, Value,
 };
 
 use crate::access::{Access, Caller};
@@ -84,6 +84,8 @@ pub(crate) struct Filtered {
     pub(crate) allowed: Vec<u32>,
     /// By reason: positions, ascending, and a sentence about the first of them where the reason calls for one.
     pub(crate) denied: Vec<(Reason, Vec<u32>, String)>,
+    /// How many candidates that is, from the first on.
+    pub(crate) decided: usize,
 }
 
 /// For callers who want to know whether, and not because of which policies.
@@ -111,6 +113,11 @@ impl Desk {
     /// The time of a request.
     pub(crate) fn now(&self) -> Datetime {
         self.0.clock.now()
+    }
+
+    /// Who asks where a connection proves nothing, or is not looked at.
+    pub(crate) fn caller(&self) -> &Caller {
+        self.0.access.caller(&Peer::default())
     }
 
     /// Who asks over a connection.
@@ -180,8 +187,8 @@ impl Desk {
         }
     }
 
-    /// Decides one question for many resources or, with `actions`, for many actions; what they take the place of is not
-    /// looked at. `goes_on` is asked now and then whether there is time left.
+    /// Decides one question for many candidates; what they take the place of is not looked at. `goes_on` hears now and
+    /// then how many are allowed, and says whether to go on.
     pub(crate) fn filter(
         &self,
         asker: Asker<'_>,
@@ -189,10 +196,20 @@ impl Desk {
         scratch: &mut Scratch,
         request: &Request<'_>,
         candidates: Candidates<'_>,
-        goes_on: impl Fn() -> Result<(), NoAnswer>,
+        goes_on: impl Fn(usize) -> Result<bool, NoAnswer>,
     ) -> Result<Filtered, NoAnswer> {
         let begun = Instant::now();
         let mut filtered = Filtered::new();
+        // Who is searched for is asked about, each of them.
+        if candidates.part == Part::Principal {
+            let mut searched = candidates.uids.iter();
+            let forbids = |uid: &Uid<'_>| {
+                asker.caller.forbids(decider, &Request { principal: *uid, ..*request })
+            };
+            if let Some(message) = searched.find_map(forbids) {
+                return Err(NoAnswer::NotForCaller(message));
+            }
+        }
         if let Some(refused) = refusal(asker.caller, decider, request) {
             let message = match refused {
                 Kind::NotForCaller(message) => return Err(NoAnswer::NotForCaller(message)),
@@ -204,8 +221,11 @@ impl Desk {
             }
         } else {
             for few in candidates.uids.chunks(BETWEEN_LOOKS) {
-                goes_on()?;
-                filtered.decide(decider, scratch, request, few, candidates.actions);
+                if !goes_on(filtered.allowed.len())? {
+                    break;
+                }
+                let few = Candidates { uids: few, ..candidates };
+                filtered.decide(decider, scratch, request, few);
             }
         }
         let Telemetry { metrics, log } = &*self.0.telemetry;
@@ -219,8 +239,7 @@ impl Desk {
         if let Some(log) = log {
             let record =
                 Record { id: filtered.id, protocol, request, bundle: bundle(decider), took };
-            let count = candidates.uids.len();
-            log.push(record.filter_line(log.config(), count, &filtered.allowed));
+            log.push(record.filter_line(log.config(), filtered.decided, &filtered.allowed));
         }
         Ok(filtered)
     }
@@ -230,8 +249,17 @@ impl Desk {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidates<'a> {
     pub(crate) uids: &'a [Uid<'a>],
-    /// Whether they are actions; else they are resources.
-    pub(crate) actions: bool,
+    pub(crate) part: Part,
+    /// What the caller supplies about each of them.
+    pub(crate) attrs: &'a [(&'a str, Value<'a>)],
+}
+
+/// Which part of a question the candidates take the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Principal,
+    Action,
+    Resource,
 }
 
 /// So many candidates go between two looks at the clock.
@@ -315,7 +343,7 @@ impl<'s> Verdict<'s> {
 
 impl Filtered {
     fn new() -> Self {
-        Self { id: DecisionId::next(), allowed: Vec::new(), denied: Vec::new() }
+        Self { id: DecisionId::next(), allowed: Vec::new(), denied: Vec::new(), decided: 0 }
     }
 
     /// Decides for the next few.
@@ -324,26 +352,39 @@ impl Filtered {
         decider: &Decider,
         scratch: &mut Scratch,
         request: &Request<'_>,
-        few: &[Uid<'_>],
-        actions: bool,
+        few: Candidates<'_>,
     ) {
         let mut push =
             |answer: &Answer<'_>| self.push(answer.effect(), answer.reason(), answer.message());
-        if actions {
-            for action in few {
-                let request = Request { action: *action, ..*request };
-                push(&decider.decide_with(scratch, &request, &EFFECT));
+        if few.part == Part::Resource && few.attrs.is_empty() {
+            decider.filter(scratch, request, few.uids, &EFFECT, |_, answer| push(answer));
+            return;
+        }
+        let mut entities = request.entities.to_vec();
+        for uid in few.uids {
+            entities.truncate(request.entities.len());
+            if !few.attrs.is_empty() {
+                entities.push(InlineEntity {
+                    uid: *uid,
+                    attrs: few.attrs,
+                    tags: &[],
+                    parents: &[],
+                });
             }
-        } else {
-            decider.filter(scratch, request, few, &EFFECT, |_, answer| push(answer));
+            let mut request = Request { entities: &entities, ..*request };
+            match few.part {
+                Part::Principal => request.principal = *uid,
+                Part::Action => request.action = *uid,
+                Part::Resource => request.resource = *uid,
+            }
+            push(&decider.decide_with(scratch, &request, &EFFECT));
         }
     }
 
     /// Adds what the next candidate got.
     fn push(&mut self, effect: Effect, reason: Reason, message: &str) {
-        let decided =
-            self.allowed.len() + self.denied.iter().map(|(_, at, _)| at.len()).sum::<usize>();
-        let at = u32::try_from(decided).unwrap_or(u32::MAX);
+        let at = u32::try_from(self.decided).unwrap_or(u32::MAX);
+        self.decided += 1;
         if effect == Effect::Allow {
             self.allowed.push(at);
             return;

@@ -27,6 +27,7 @@ mod access;
 mod admin;
 mod answer;
 mod authorize;
+mod authzen;
 mod client;
 mod codec;
 mod config;
@@ -44,6 +45,7 @@ mod server;
 mod service;
 mod text;
 mod tls;
+mod until;
 
 pub use access::{CallerRule, Name, Who, Whom};
 pub use authorize::{Malformed, read_request};
@@ -52,8 +54,8 @@ pub use client::{
     RequestError, UrlError, write_request,
 };
 pub use config::{
-    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, Clock, Config, ConfigError, Insecure, LimitError,
-    Limits, VALUE_DEPTH_MAX,
+    ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, Clock, Config, ConfigError, HTTP_ADDRESS_STANDARD,
+    Insecure, LimitError, Limits, VALUE_DEPTH_MAX,
 };
 pub use decision_log::{LogConfig, LogTarget};
 pub use listen::UnixSocket;

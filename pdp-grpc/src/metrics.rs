@@ -6,7 +6,7 @@
 //! | metric | labels | meaning |
 //! |---|---|---|
 //! | `pdp_decisions_total` | `protocol`, `reason` | decisions; the effect is allow for `permitted` and deny for all others |
-//! | `pdp_decision_seconds` | `protocol`, `effect` | time to decide one question, without reading and writing messages; for `filter`, a whole call |
+//! | `pdp_decision_seconds` | `protocol`, `effect` | time to decide one question, without reading and writing messages; for `filter` and `authzen_search`, a whole call |
 //! | `pdp_unanswered_total` | `protocol`, `cause` | questions that got an error in place of an answer |
 //! | `pdp_decision_log_records_total` | | records handed to the decision log |
 //! | `pdp_decision_log_dropped_total` | `cause` | records that it lost: `queue` was full, `write` failed |
@@ -35,6 +35,8 @@ pub(crate) enum Protocol {
     Batch,
     Stream,
     Filter,
+    Authzen,
+    AuthzenSearch,
 }
 
 /// Upper ends of the buckets of a histogram, in nanoseconds and as they are written in seconds.
@@ -86,7 +88,14 @@ const CAUSES: [&str; 4] = ["malformed", "too_large", "too_late", "panic"];
 // === impl Protocol ===
 
 impl Protocol {
-    pub(crate) const ALL: [Self; 4] = [Self::Authorize, Self::Batch, Self::Stream, Self::Filter];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Authorize,
+        Self::Batch,
+        Self::Stream,
+        Self::Filter,
+        Self::Authzen,
+        Self::AuthzenSearch,
+    ];
 
     /// As label, and as `entry` of the decision log.
     pub(crate) fn as_str(self) -> &'static str {
@@ -95,6 +104,8 @@ impl Protocol {
             Protocol::Batch => "batch",
             Protocol::Stream => "stream",
             Protocol::Filter => "filter",
+            Protocol::Authzen => "authzen",
+            Protocol::AuthzenSearch => "authzen_search",
         }
     }
 }
@@ -103,12 +114,14 @@ impl Protocol {
 
 impl Metrics {
     fn of(&self, protocol: Protocol) -> &OfProtocol {
-        let [authorize, batch, stream, filter] = &self.protocols;
+        let [authorize, batch, stream, filter, authzen, authzen_search] = &self.protocols;
         match protocol {
             Protocol::Authorize => authorize,
             Protocol::Batch => batch,
             Protocol::Stream => stream,
             Protocol::Filter => filter,
+            Protocol::Authzen => authzen,
+            Protocol::AuthzenSearch => authzen_search,
         }
     }
 

@@ -1,10 +1,11 @@
-//! Outcomes to gRPC status codes; the only file that chooses one.
+//! Outcomes to status codes of gRPC and, where a question got no answer, of HTTP; the only file that chooses one.
 //!
 //! An answer of either effect is `OK`. Everything else is an error, so that nothing that went wrong can be read as an
 //! allow. Texts are short, because they travel in a header.
 
 use std::fmt;
 
+use axum::http::StatusCode;
 use prost::DecodeError;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
@@ -58,6 +59,18 @@ pub(crate) fn status(no_answer: &NoAnswer) -> Status {
 pub(crate) fn failure(no_answer: &NoAnswer) -> pb::Failure {
     let status = status(no_answer);
     pb::Failure { code: status.code().into(), message: status.message().to_owned() }
+}
+
+/// The same over HTTP.
+#[cold]
+pub(crate) fn http_status(no_answer: &NoAnswer) -> StatusCode {
+    match no_answer {
+        NoAnswer::Malformed(_) => StatusCode::BAD_REQUEST,
+        NoAnswer::TooLarge { .. } | NoAnswer::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        NoAnswer::TooLate { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        NoAnswer::NotForCaller(_) => StatusCode::FORBIDDEN,
+        NoAnswer::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// The status that ends a stream of questions whose next message cannot be taken.

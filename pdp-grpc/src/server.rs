@@ -23,6 +23,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::accept::{Incoming, Terms};
 use crate::admin::Admin;
+use crate::authzen::Authzen;
 use crate::config::{Config, ConfigError, LimitError, Limits};
 use crate::decision_log::{DecisionLog, LogTarget};
 use crate::desk::{Desk, Telemetry};
@@ -48,6 +49,7 @@ pub struct BoundServer {
     listener: Bound,
     tls: Option<Arc<Tls>>,
     address: SocketAddr,
+    http: Option<HttpListener>,
     admin: Option<HttpListener>,
 }
 
@@ -111,11 +113,9 @@ impl Server {
             Some(address) if !address.ip().is_loopback() && !config.admin_anywhere => {
                 return Err(ServeError::AdminAnywhere(address));
             }
-            Some(address) => Some(HttpListener::bind(address).map_err(|source| {
-                ServeError::Listen(ListenError { address, unix: None, source })
-            })?),
-            None => None,
+            address => address.map(listen_http).transpose()?,
         };
+        let http = config.http.map(listen_http).transpose()?;
         let log = match &config.log {
             Some(log) => Some(DecisionLog::start(log.clone()).map_err(|source| {
                 ServeError::Log(LogError { target: log.target.clone(), source })
@@ -132,7 +132,7 @@ impl Server {
             ServeError::Listen(ListenError { address: config.address, unix, source })
         })?;
         let tls = tls.map(Arc::new);
-        Ok(BoundServer { config, live, telemetry, listener, tls, address, admin })
+        Ok(BoundServer { config, live, telemetry, listener, tls, address, http, admin })
     }
 }
 
@@ -154,6 +154,11 @@ impl BoundServer {
         self.address
     }
 
+    /// The address that it answers AuthZEN on, if it does.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpListener::address)
+    }
+
     /// The address that it listens on for operators, if it does.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(HttpListener::address)
@@ -168,7 +173,7 @@ impl BoundServer {
     ///
     /// When the address cannot be handed to the runtime, or the transport gives up.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { config, live, telemetry, listener, tls, address, admin } = self;
+        let Self { config, live, telemetry, listener, tls, address, http, admin } = self;
         let limits = &config.limits;
         let listener = listener
             .start()
@@ -189,7 +194,7 @@ impl BoundServer {
             reload: config.reload.clone(),
             draining: Arc::clone(&draining),
         };
-        let admin_terms = HttpTerms {
+        let http_terms = HttpTerms {
             connections_max: limits.http_connections_max,
             header_bytes_max: limits.header_list_bytes_max,
             head_timeout: ms(limits.greeting_timeout_ms),
@@ -199,7 +204,7 @@ impl BoundServer {
         // Beside the data: what becomes of it is nothing that requests should notice.
         let admin = async {
             if let Some(listener) = admin {
-                let _ = listener.serve(asked.router(), admin_terms, admin_ends).await;
+                let _ = listener.serve(asked.router(), http_terms, admin_ends).await;
             }
             pending::<()>().await;
         };
@@ -211,15 +216,31 @@ impl BoundServer {
             }
         };
 
+        let desk = Desk::new(&config, Arc::clone(&live), telemetry);
+        let (stop_http, http_stops) = watch::channel(false);
+        let http = async {
+            let Some(listener) = http else { return };
+            let own = || format!("http://{}", listener.address());
+            let url = config.public_url.clone().unwrap_or_else(own);
+            let authzen = Authzen::new(desk.clone(), *limits, url);
+            let mut cut = terms.cut.clone();
+            tokio::select! {
+                // What becomes of a listener is nothing that the other one should end for.
+                _ = listener.serve(authzen.router(), http_terms, http_stops) => {}
+                _ = cut.wait_for(|cut| *cut) => {}
+            }
+        };
+
         let health = HealthReporter::new();
         let status = status_of(&live);
         report(&health, status).await;
-        let served =
-            router(&config, Desk::new(&config, Arc::clone(&live), telemetry), health.clone())
-                .serve_with_incoming_shutdown(incoming, async {
-                    // A conductor that is gone is a reason to stop as well.
-                    let _ = stopped.await;
-                });
+        let served = router(&config, desk.clone(), health.clone()).serve_with_incoming_shutdown(
+            incoming,
+            async {
+                // A conductor that is gone is a reason to stop as well.
+                let _ = stopped.await;
+            },
+        );
         let conducted = async {
             let every = ms(limits.health_refresh_ms);
             tokio::select! {
@@ -230,6 +251,7 @@ impl BoundServer {
             report(&health, ServingStatus::NotServing).await;
             sleep(ms(limits.drain_notice_ms)).await;
             let _ = stop.send(());
+            let _ = stop_http.send(true);
             end_watching(health).await;
             sleep(ms(limits.drain_deadline_ms)).await;
             let _ = cut.send(true);
@@ -237,12 +259,17 @@ impl BoundServer {
             pending::<()>().await;
         };
         tokio::select! {
-            served = served => served.map_err(|source| ServeError::Transport(TransportError { address, source })),
+            (served, ()) = async { tokio::join!(served, http) } => served.map_err(|source| ServeError::Transport(TransportError { address, source })),
             () = conducted => Ok(()),
             () = admin => Ok(()),
             () = renewed => Ok(()),
         }
     }
+}
+
+fn listen_http(address: SocketAddr) -> Result<HttpListener, ServeError> {
+    HttpListener::bind(address)
+        .map_err(|source| ServeError::Listen(ListenError { address, unix: None, source }))
 }
 
 fn router(config: &Config, desk: Desk, health: HealthReporter) -> Router {

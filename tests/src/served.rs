@@ -20,6 +20,8 @@ use crate::rng::Rng;
 pub struct Served {
     /// Where it answers gRPC.
     pub address: SocketAddr,
+    /// Where it answers AuthZEN, if it does.
+    pub http: Option<SocketAddr>,
     /// Where it answers operators, if it does.
     pub admin: Option<SocketAddr>,
     /// What it decides from.
@@ -69,9 +71,18 @@ pub fn read<'a>(
     arena: &'a Arena,
     now: Datetime,
 ) -> Request<'a> {
-    let limits = RequestLimits::STANDARD;
-    let request = json::read_request(question, Some(bundle), arena, &limits).unwrap();
-    Request { now: Some(now), ..request }
+    try_read(question, bundle, arena, now).unwrap()
+}
+
+/// The same where the question may be none along the bundle's schema.
+pub fn try_read<'a>(
+    question: &'a str,
+    bundle: &'a Bundle,
+    arena: &'a Arena,
+    now: Datetime,
+) -> Option<Request<'a>> {
+    let request = json::read_request(question, Some(bundle), arena, &RequestLimits::STANDARD);
+    Some(Request { now: Some(now), ..request.ok()? })
 }
 
 // === impl Served ===
@@ -84,12 +95,13 @@ impl Served {
         config.address.set_port(0);
         change(&mut config);
         let server = Server::bind(config, Arc::clone(&live)).unwrap();
-        let (address, admin) = (server.address(), server.admin_address());
+        let (address, http, admin) =
+            (server.address(), server.http_address(), server.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             server.run(async { drop(stopped.await) }).await.unwrap();
         });
-        Self { address, admin, live, stop: Some(stop), task }
+        Self { address, http, admin, live, stop: Some(stop), task }
     }
 
     /// Its URL.

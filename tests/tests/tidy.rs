@@ -110,7 +110,9 @@ fn is_path(word: &str) -> bool {
             .contains(&word);
     let file = [".rs", ".toml", ".md", ".json", ".proto"].iter().any(|end| word.ends_with(end));
     let room = word.split_once('/').is_some_and(|(room, _)| root().join(room).is_dir());
-    plain && !in_bundle && !word.starts_with("target/") && (file || room)
+    // What begins with a slash is a path of a URL.
+    let in_repository = !in_bundle && !word.starts_with('/');
+    plain && in_repository && !word.starts_with("target/") && (file || room)
 }
 
 fn resolves(word: &str) -> bool {

@@ -2,23 +2,16 @@
 //!
 //! They run on the thread that received the message, like single ones, and stop at the time that a request may take.
 
-use std::time::{Duration, Instant};
-
 use super::{Shared, one};
 use crate::access::Caller;
-use crate::desk::{Asker, Candidates, Filtered, Room, isolated};
+use crate::desk::{Asker, Candidates, Filtered, Part, Room, isolated};
 use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
+use crate::until::Until;
 use crate::{answer, authorize, pb, respond};
 
 /// So many questions of a batch go between two looks at the clock.
 const BETWEEN_LOOKS: usize = 64;
-
-/// When a request has taken too long.
-struct Until {
-    end: Instant,
-    ms: u32,
-}
 
 /// Answers the bytes of a batch.
 pub(super) fn batch(
@@ -81,10 +74,12 @@ pub(super) fn filter(
         let max = shared.limits.filter_candidates_max;
         few_enough(asked.candidates.len(), max, "candidates", "filter_candidates_max")?;
         let decider = desk.snapshot();
-        let candidates = Candidates { uids: asked.candidates, actions: asked.filters_actions };
+        let part = if asked.filters_actions { Part::Action } else { Part::Resource };
+        let candidates = Candidates { uids: asked.candidates, part, attrs: &[] };
         let asker = Asker { protocol, caller };
-        let filtered =
-            desk.filter(asker, &decider, scratch, &asked.request, candidates, || until.look())?;
+        let filtered = desk.filter(asker, &decider, scratch, &asked.request, candidates, |_| {
+            until.look().map(|()| true)
+        })?;
         let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
         Ok(pb::FilterResponse { bundle, ..write(filtered) })
     });
@@ -114,17 +109,5 @@ fn few_enough(
     match u32::try_from(count) {
         Ok(few) if few <= max => Ok(()),
         _ => Err(NoAnswer::TooMany { what, limit, count, max }),
-    }
-}
-
-// === impl Until ===
-
-impl Until {
-    fn new(ms: u32) -> Self {
-        Self { end: Instant::now() + Duration::from_millis(ms.into()), ms }
-    }
-
-    fn look(&self) -> Result<(), NoAnswer> {
-        if Instant::now() < self.end { Ok(()) } else { Err(NoAnswer::TooLate { ms: self.ms }) }
     }
 }
