@@ -76,6 +76,21 @@ impl Config {
                  client certificates, trust certain callers only, or say `trust_anybody`"
             ));
         }
+        // AuthZEN's listener knows its callers by nothing, and has no TLS.
+        if let Some(http) = self.http.filter(|http| !http.ip().is_loopback()) {
+            if !self.insecure.plaintext_anywhere {
+                problems.push(format!(
+                    "`{http}` is open to other machines without TLS; answer AuthZEN on a loopback address behind a \
+                     proxy, or say `plaintext_anywhere`"
+                ));
+            }
+            if trusted && !self.insecure.trust_anybody {
+                problems.push(format!(
+                    "whoever reaches `{http}` from another machine is believed what it states about delegation; answer \
+                     AuthZEN on a loopback address, or say `trust_anybody`"
+                ));
+            }
+        }
         if let Some(socket) = &self.unix {
             let (path, mode) = (socket.path.display(), socket.mode);
             if mode > MODE_MAX {
