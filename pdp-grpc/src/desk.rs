@@ -115,11 +115,6 @@ impl Desk {
         self.0.clock.now()
     }
 
-    /// Who asks where a connection proves nothing, or is not looked at.
-    pub(crate) fn caller(&self) -> &Caller {
-        self.0.access.caller(&Peer::default())
-    }
-
     /// Who asks over a connection.
     pub(crate) fn caller_of(&self, peer: &Peer) -> &Arc<Caller> {
         self.0.access.caller(peer)

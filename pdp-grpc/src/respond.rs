@@ -69,7 +69,6 @@ pub(crate) fn http_status(no_answer: &NoAnswer) -> StatusCode {
         NoAnswer::NotForCaller(_) => StatusCode::FORBIDDEN,
         NoAnswer::TooLarge { .. } | NoAnswer::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         NoAnswer::TooLate { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        NoAnswer::NotForCaller(_) => StatusCode::FORBIDDEN,
         NoAnswer::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

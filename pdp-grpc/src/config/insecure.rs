@@ -59,15 +59,6 @@ impl Config {
                  or say `plaintext_anywhere`"
             ));
         }
-        if let Some(http) = self.http
-            && !http.ip().is_loopback()
-            && !self.insecure.plaintext_anywhere
-        {
-            problems.push(format!(
-                "`{http}` answers AuthZEN to other machines without TLS; listen on a loopback address behind a proxy \
-                 that has it, or say `plaintext_anywhere`"
-            ));
-        }
         let trusted = self.trust_delegation
             || self.callers.iter().any(|rule| rule.who == Who::Anybody && rule.trust_delegation);
         if anywhere && trusted && !self.knows_certificates() && !self.insecure.trust_anybody {
@@ -76,20 +67,14 @@ impl Config {
                  client certificates, trust certain callers only, or say `trust_anybody`"
             ));
         }
-        // AuthZEN's listener knows its callers by nothing, and has no TLS.
-        if let Some(http) = self.http.filter(|http| !http.ip().is_loopback()) {
-            if !self.insecure.plaintext_anywhere {
-                problems.push(format!(
-                    "`{http}` is open to other machines without TLS; answer AuthZEN on a loopback address behind a \
-                     proxy, or say `plaintext_anywhere`"
-                ));
-            }
-            if trusted && !self.insecure.trust_anybody {
-                problems.push(format!(
-                    "whoever reaches `{http}` from another machine is believed what it states about delegation; answer \
-                     AuthZEN on a loopback address, or say `trust_anybody`"
-                ));
-            }
+        if let Some(http) = self.http
+            && !http.ip().is_loopback()
+            && !self.insecure.plaintext_anywhere
+        {
+            problems.push(format!(
+                "`{http}` answers AuthZEN to other machines without TLS; listen on a loopback address behind a proxy \
+                 that has it, or say `plaintext_anywhere`"
+            ));
         }
         if let Some(socket) = &self.unix {
             let (path, mode) = (socket.path.display(), socket.mode);
