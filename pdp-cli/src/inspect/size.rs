@@ -116,6 +116,7 @@ const PARTS: [(&str, &str, &[&str]); 9] = [
     ),
     ("source", "policy texts and spans, for people; may be stripped", &["source"]),
     ("cases", "requests with their expected answers", &["cases"]),
+    ("routes", "which HTTP call is which question", &["routes"]),
 ];
 
 // === impl SizeShape ===
