@@ -185,7 +185,6 @@ pub enum Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RouteFault {
     pub(crate) message: String,
-    #[cfg_attr(not(feature = "compile"), expect(dead_code, reason = "only a source has places"))]
     pub(crate) near: Option<String>,
 }
 
