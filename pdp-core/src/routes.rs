@@ -214,6 +214,9 @@ impl RouteTable {
             fault(format!("{} routes are more than {ROUTES_MAX}", self.routes.len()), None);
             return faults;
         }
+        if self.routes.is_empty() {
+            fault("there is no `[[route]]`, so every call would be denied".to_owned(), None);
+        }
         for identity in self.principal.iter().chain(&self.on_behalf_of) {
             if identity.claim.is_some() == identity.spiffe.is_some() {
                 let message = "an identity has either `claim` or `spiffe`".to_owned();

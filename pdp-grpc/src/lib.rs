@@ -33,6 +33,7 @@ mod config;
 mod decision_id;
 mod decision_log;
 mod desk;
+mod ext_authz;
 mod http;
 mod metrics;
 pub mod pb;

@@ -35,6 +35,7 @@ pub(crate) enum Protocol {
     Batch,
     Stream,
     Filter,
+    ExtAuthz,
 }
 
 /// Upper ends of the buckets of a histogram, in nanoseconds and as they are written in seconds.
@@ -86,7 +87,8 @@ const CAUSES: [&str; 4] = ["malformed", "too_large", "too_late", "panic"];
 // === impl Protocol ===
 
 impl Protocol {
-    pub(crate) const ALL: [Self; 4] = [Self::Authorize, Self::Batch, Self::Stream, Self::Filter];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Authorize, Self::Batch, Self::Stream, Self::Filter, Self::ExtAuthz];
 
     /// As label, and as `entry` of the decision log.
     pub(crate) fn as_str(self) -> &'static str {
@@ -95,6 +97,7 @@ impl Protocol {
             Protocol::Batch => "batch",
             Protocol::Stream => "stream",
             Protocol::Filter => "filter",
+            Protocol::ExtAuthz => "ext_authz",
         }
     }
 }
@@ -103,12 +106,13 @@ impl Protocol {
 
 impl Metrics {
     fn of(&self, protocol: Protocol) -> &OfProtocol {
-        let [authorize, batch, stream, filter] = &self.protocols;
+        let [authorize, batch, stream, filter, ext_authz] = &self.protocols;
         match protocol {
             Protocol::Authorize => authorize,
             Protocol::Batch => batch,
             Protocol::Stream => stream,
             Protocol::Filter => filter,
+            Protocol::ExtAuthz => ext_authz,
         }
     }
 

@@ -25,6 +25,7 @@ use crate::admin::Admin;
 use crate::config::{Config, LimitError, Limits};
 use crate::decision_log::{DecisionLog, LogTarget};
 use crate::desk::{Desk, Telemetry};
+use crate::ext_authz::ExtAuthzService;
 use crate::http::{HttpListener, Terms as HttpTerms};
 use crate::respond::SizeRefused;
 use crate::service::AuthorizationService;
@@ -220,12 +221,16 @@ impl BoundServer {
 
 fn router(config: &Config, desk: Desk, health: HealthReporter) -> Router {
     let limits = &config.limits;
+    let ext_authz = ExtAuthzService::new(desk.clone(), config.limits);
     let authorization = AuthorizationService::new(desk, config.limits);
     let health = tonic_health::pb::health_server::HealthServer::new(
         HealthService::from_health_reporter(health),
     )
     .max_decoding_message_size(count(limits.message_bytes_max));
-    builder(limits).add_service(SizeRefused(authorization)).add_service(health)
+    builder(limits)
+        .add_service(SizeRefused(authorization))
+        .add_service(SizeRefused(ext_authz))
+        .add_service(health)
 }
 
 /// Every setting that the transport has, stated; where a default is right it is stated all the same.
