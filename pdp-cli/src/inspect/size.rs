@@ -46,7 +46,7 @@ struct TableShape {
 }
 
 /// Parts with what they hold and their tables, in the order in which a request meets them.
-const PARTS: [(&str, &str, &[&str]); 9] = [
+const PARTS: [(&str, &str, &[&str]); 10] = [
     (
         "names",
         "strings and types that policies, entities or the schema name",
