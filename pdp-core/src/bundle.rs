@@ -9,6 +9,7 @@ use std::thread;
 
 use crate::cases::{self, Case};
 use crate::error::{LoadError, LoadErrorKind};
+use crate::format;
 use crate::handy::Handy;
 use crate::ids::PolicyIx;
 use crate::limits::{BundleLimits, LoadLimits};
@@ -16,6 +17,7 @@ use crate::origin::{self, Origins};
 use crate::pack;
 use crate::program::{META_SCHEMA, MetaRec, POLICY_FORBID, Span, Tables};
 use crate::read;
+use crate::routes::{self, RouteTable};
 use crate::verify;
 
 /// A bundle that passed every check of loading.
@@ -33,6 +35,9 @@ pub struct Bundle {
     cases: Vec<Case>,
     /// Length of the section that the cases were read from.
     cases_bytes: u64,
+    routes: Option<RouteTable>,
+    /// Length of the section that the routes were read from.
+    routes_bytes: u64,
 }
 
 /// Where a policy stands in its source.
@@ -88,16 +93,28 @@ impl Bundle {
             })?,
             None => Vec::new(),
         };
+        let routes = match sections.routes {
+            Some(routes) => Some(routes::read(routes.bytes).ok_or_else(|| {
+                LoadError::new(LoadErrorKind::Section { what: "the routes cannot be read" })
+            })?),
+            None => None,
+        };
+        let digest = match sections.routes {
+            Some(routes) => format::digest(&[&sections.compiled.digest, &routes.digest]),
+            None => sections.compiled.digest,
+        };
         Ok(Self {
             tables,
             meta,
-            digest: sections.compiled.digest,
-            digest_hex: sections.compiled.digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            digest,
+            digest_hex: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
             bytes: bytes.len() as u64,
             source: sections.source.map(|source| source.bytes.to_vec()),
             origins: OnceLock::new(),
             cases,
             cases_bytes: sections.cases.map_or(0, |cases| cases.bytes.len() as u64),
+            routes,
+            routes_bytes: sections.routes.map_or(0, |routes| routes.bytes.len() as u64),
         })
     }
 
@@ -111,12 +128,13 @@ impl Bundle {
         self.meta.revision
     }
 
-    /// SHA-256 of the compiled section.
+    /// What the bundle decides, as a number: SHA-256 of the compiled section, or where there are routes of its digest
+    /// and theirs.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
     }
 
-    /// SHA-256 of the compiled section, in lower-case hexadecimal.
+    /// [`Bundle::digest`] in lower-case hexadecimal.
     pub fn digest_hex(&self) -> &str {
         &self.digest_hex
     }
@@ -183,6 +201,11 @@ impl Bundle {
         &self.cases
     }
 
+    /// Which HTTP call is which question, if the bundle says so.
+    pub fn routes(&self) -> Option<&RouteTable> {
+        self.routes.as_ref()
+    }
+
     /// How each policy will be found and run, as text for people.
     pub fn listing(&self) -> String {
         crate::listing::text(self)
@@ -201,6 +224,10 @@ impl Bundle {
         if self.cases_bytes > 0 {
             let records = self.cases.len() as u64;
             sizes.push(SectionSize { name: "cases", bytes: self.cases_bytes, records });
+        }
+        if let Some(routes) = &self.routes {
+            let records = routes.routes.len() as u64;
+            sizes.push(SectionSize { name: "routes", bytes: self.routes_bytes, records });
         }
         sizes
     }

@@ -33,6 +33,7 @@ codes! {
     POLICY_DANGLING = "E144", "a policy refers to an entity that does not exist";
     CASES = "E150", "cases.toml is malformed";
     MANIFEST_NAME = "E151", "the manifest names what the schema does not have";
+    ROUTES = "E152", "routes.toml is malformed";
     CAPACITY = "E160", "the source is too large for a bundle";
     POLICY_UNNAMED = "W201", "a policy has no @id";
     VALIDATOR = "W202", "the validator warns";

@@ -25,6 +25,7 @@ use crate::program::{
     META_ENDS_ONLY, META_SCHEMA, META_SKIP_FORBID_ERRORS, MetaRec, ObligationRec, POLICY_CAN_ERROR,
     POLICY_FORBID, PolicyRec,
 };
+use crate::routes;
 use crate::source::{Manifest, Source, on_large_stack};
 use crate::write;
 
@@ -138,7 +139,8 @@ fn bundle(source: &Source, options: &CompileOptions) -> Result<Vec<u8>, Failure>
         false => None,
     };
     let cases = (!source.cases.is_empty()).then(|| cases::write(&source.cases));
-    Ok(write::bundle(&tables, origins.as_deref(), cases.as_deref()))
+    let routes = source.routes.as_ref().map(routes::write);
+    Ok(write::bundle(&tables, origins.as_deref(), cases.as_deref(), routes.as_deref()))
 }
 
 fn meta(builder: &mut Builder, manifest: &Manifest, source: &Source) -> Result<(), Failure> {

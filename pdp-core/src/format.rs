@@ -28,10 +28,14 @@
 //!
 //! | id | section | codec |
 //! |---|---|---|
-//! | 1 | compiled: what decides, and what a signature covers; its digest is the bundle's digest | 1, flat tables |
+//! | 1 | compiled: what decides, and what a signature covers; its digest is the bundle's digest, unless there are routes | 1, flat tables |
 //! | 2 | source: policy texts and spans, which deciding never touches; may be stripped | 3, packed JSON |
 //! | 3 | cases: requests with the answers their authors expect | 2, JSON |
-//! | 4 | reserved for signatures over the digest of section 1 | |
+//! | 4 | reserved for signatures over the bundle's digest | |
+//! | 5 | routes: which HTTP call is which question | 2, JSON |
+//!
+//! Routes decide what is asked, so they are part of what a bundle's digest says: with a routes section it is the SHA-256
+//! of the digests of sections 1 and 5, one after the other.
 //!
 //! The flat tables of the compiled section: a `u32` count, a zero `u32`, then an entry for each table, ascending by
 //! id: `u32` id, `u32` bytes a record, `u64` offset in the section (a multiple of 8), `u64` number of records; then the
@@ -61,6 +65,7 @@ pub(crate) const SECTIONS_MAX: usize = 16;
 pub(crate) const SECTION_COMPILED: u32 = 1;
 pub(crate) const SECTION_SOURCE: u32 = 2;
 pub(crate) const SECTION_CASES: u32 = 3;
+pub(crate) const SECTION_ROUTES: u32 = 5;
 pub(crate) const CODEC_FLAT: u32 = 1;
 pub(crate) const CODEC_JSON: u32 = 2;
 pub(crate) const CODEC_PACKED_JSON: u32 = 3;

@@ -74,6 +74,7 @@ mod listing;
 mod origin;
 mod pack;
 mod read;
+mod routes;
 mod verify;
 
 #[cfg(feature = "compile")]
@@ -101,6 +102,9 @@ pub use outcome::{
 };
 pub use overlay::{ChangeError, EntityChange, OverlaySize};
 pub use request::{InlineEntity, Request, Uid, Value};
+pub use routes::{
+    Claim, Denial, Fact, Identity, Literal, Part, Route, RouteTable, Segment, UidTemplate,
+};
 pub use scratch::Scratch;
 
 #[cfg(feature = "compile")]

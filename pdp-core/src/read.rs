@@ -5,8 +5,8 @@
 use crate::error::{LoadError, LoadErrorKind};
 use crate::format::{
     CODEC_FLAT, CODEC_JSON, CODEC_PACKED_JSON, ENTRY_BYTES, HEADER_BYTES, MAGIC, MAJOR,
-    SECTION_ALIGN, SECTION_CASES, SECTION_COMPILED, SECTION_SOURCE, SECTIONS_MAX, TABLE_ALIGN,
-    TABLE_ENTRY_BYTES, align_up, digest,
+    SECTION_ALIGN, SECTION_CASES, SECTION_COMPILED, SECTION_ROUTES, SECTION_SOURCE, SECTIONS_MAX,
+    TABLE_ALIGN, TABLE_ENTRY_BYTES, align_up, digest,
 };
 use crate::limits::LoadLimits;
 use crate::program::Tables;
@@ -17,6 +17,7 @@ pub(crate) struct Sections<'b> {
     pub(crate) compiled: Section<'b>,
     pub(crate) source: Option<Section<'b>>,
     pub(crate) cases: Option<Section<'b>>,
+    pub(crate) routes: Option<Section<'b>>,
 }
 
 /// A section and the digest that the section table states.
@@ -85,13 +86,14 @@ pub(crate) fn sections<'b>(
     let compiled = found
         .compiled
         .ok_or(err(LoadErrorKind::Section { what: "there is no compiled section" }))?;
-    Ok(Sections { compiled, source: found.source, cases: found.cases })
+    Ok(Sections { compiled, source: found.source, cases: found.cases, routes: found.routes })
 }
 
 impl Sections<'_> {
     /// Whether all sections are what their digests say.
     pub(crate) fn check(&self) -> Result<(), LoadError> {
-        for section in [Some(&self.compiled), self.source.as_ref(), self.cases.as_ref()] {
+        let Self { compiled, source, cases, routes } = self;
+        for section in [Some(compiled), source.as_ref(), cases.as_ref(), routes.as_ref()] {
             if section.is_some_and(|section| digest(&[section.bytes]) != section.digest) {
                 return Err(LoadError::new(LoadErrorKind::Digest { what: "a section" }));
             }
@@ -105,6 +107,7 @@ struct Found<'b> {
     compiled: Option<Section<'b>>,
     source: Option<Section<'b>>,
     cases: Option<Section<'b>>,
+    routes: Option<Section<'b>>,
 }
 
 impl<'b> Found<'b> {
@@ -113,6 +116,7 @@ impl<'b> Found<'b> {
             (SECTION_COMPILED, CODEC_FLAT) => self.compiled = Some(section),
             (SECTION_SOURCE, CODEC_PACKED_JSON) => self.source = Some(section),
             (SECTION_CASES, CODEC_JSON) => self.cases = Some(section),
+            (SECTION_ROUTES, CODEC_JSON) => self.routes = Some(section),
             _ => {
                 return Err(LoadError::new(LoadErrorKind::Section {
                     what: "a section or codec is unknown",

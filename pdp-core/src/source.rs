@@ -1,6 +1,6 @@
 //! From files or texts to something that can be compiled: read, parsed, checked.
 //!
-//! Passes run one after the other (files, policies, schema, links, validation, entities, references, cases), each
+//! Passes run one after the other (files, policies, schema, links, validation, entities, references, cases, routes), each
 //! reports everything it finds, and the first with an error is the last. Parsing runs on a thread of its own whose
 //! stack is large enough for the nesting that `nesting` lets through.
 
@@ -10,6 +10,7 @@ mod file;
 mod manifest;
 mod nesting;
 mod parts;
+mod routes;
 mod threads;
 pub(crate) mod tree;
 
@@ -18,6 +19,7 @@ use std::path::Path;
 use crate::cases::Case;
 use crate::codes::{self, Diagnostic, Report};
 use crate::limits::SourceLimits;
+use crate::routes::RouteTable;
 
 use cedar::{Finding, Front, Naming, PolicyText, Verdict};
 use file::NO_FILE;
@@ -35,6 +37,7 @@ pub struct Source {
     pub(crate) schema: Option<SchemaTree>,
     pub(crate) entities: Vec<EntityTree>,
     pub(crate) cases: Vec<Case>,
+    pub(crate) routes: Option<RouteTable>,
     validates: bool,
     warnings: Report,
 }
@@ -70,6 +73,7 @@ struct Folder {
     links: Option<TextFile>,
     entities: Vec<TextFile>,
     cases: Option<TextFile>,
+    routes: Option<TextFile>,
 }
 
 // === impl Source ===
@@ -200,9 +204,31 @@ impl Source {
                 }
             }
         }
+        let mut routes = None;
+        if let Some(file) = &folder.routes {
+            match routes::read(&file.text, schema.as_ref()) {
+                Ok(table) => routes = Some(table),
+                Err(errors) => {
+                    for error in errors {
+                        let found = toml_finding(codes::ROUTES, &file.name, &file.text, error);
+                        report.items.extend(found.items);
+                    }
+                }
+            }
+        }
         let warnings = report.or_errors()?;
         let files = folder.policies;
-        Ok(Self { manifest, files, policies, schema, entities, cases, validates: true, warnings })
+        Ok(Self {
+            manifest,
+            files,
+            policies,
+            schema,
+            entities,
+            cases,
+            routes,
+            validates: true,
+            warnings,
+        })
     }
 
     fn from_loose(texts: &Loose<'_>, limits: &SourceLimits) -> Result<Self, Report> {
@@ -269,6 +295,7 @@ impl Source {
             schema: front.schema_tree(),
             entities,
             cases: Vec::new(),
+            routes: None,
             validates: errors.is_empty(),
             warnings: report,
         })
@@ -364,6 +391,7 @@ impl Folder {
                 "bundle.toml" => folder.manifest = file()?.text,
                 "links.json" => folder.links = Some(file()?),
                 "cases.toml" => folder.cases = Some(file()?),
+                "routes.toml" => folder.routes = Some(file()?),
                 "schema.cedarschema" | "schema.json" if folder.schema.is_some() => {
                     let message = "there is a schema.cedarschema and a schema.json";
                     return Err(Diagnostic::new(codes::SCHEMA, message)

@@ -2,13 +2,18 @@
 
 use crate::format::{
     CODEC_FLAT, CODEC_JSON, CODEC_PACKED_JSON, ENTRY_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR,
-    SECTION_ALIGN, SECTION_CASES, SECTION_COMPILED, SECTION_SOURCE, TABLE_ALIGN, TABLE_ENTRY_BYTES,
-    digest,
+    SECTION_ALIGN, SECTION_CASES, SECTION_COMPILED, SECTION_ROUTES, SECTION_SOURCE, TABLE_ALIGN,
+    TABLE_ENTRY_BYTES, digest,
 };
 use crate::program::Tables;
 
-/// Puts a bundle together. `source` is packed JSON, `cases` is JSON.
-pub(crate) fn bundle(tables: &Tables, source: Option<&[u8]>, cases: Option<&[u8]>) -> Vec<u8> {
+/// Puts a bundle together. `source` is packed JSON, `cases` and `routes` are JSON.
+pub(crate) fn bundle(
+    tables: &Tables,
+    source: Option<&[u8]>,
+    cases: Option<&[u8]>,
+    routes: Option<&[u8]>,
+) -> Vec<u8> {
     let compiled = compiled(tables);
     let mut sections: Vec<(u32, u32, &[u8])> = vec![(SECTION_COMPILED, CODEC_FLAT, &compiled)];
     if let Some(source) = source {
@@ -16,6 +21,9 @@ pub(crate) fn bundle(tables: &Tables, source: Option<&[u8]>, cases: Option<&[u8]
     }
     if let Some(cases) = cases {
         sections.push((SECTION_CASES, CODEC_JSON, cases));
+    }
+    if let Some(routes) = routes {
+        sections.push((SECTION_ROUTES, CODEC_JSON, routes));
     }
     let mut table = Vec::with_capacity(sections.len() * ENTRY_BYTES);
     let mut offset = HEADER_BYTES + sections.len() * ENTRY_BYTES;
@@ -34,7 +42,7 @@ pub(crate) fn bundle(tables: &Tables, source: Option<&[u8]>, cases: Option<&[u8]
     out.extend_from_slice(&MAJOR.to_le_bytes());
     out.extend_from_slice(&MINOR.to_le_bytes());
     out.extend_from_slice(&[64, 0, 0, 0]);
-    // There are at most three sections.
+    // There are at most four sections.
     out.extend_from_slice(&u32::try_from(sections.len()).unwrap_or(0).to_le_bytes());
     out.extend_from_slice(&(offset as u64).to_le_bytes());
     out.extend_from_slice(&[0; 8]);

@@ -7,7 +7,7 @@
 mod malformed;
 mod many;
 mod read;
-mod wire;
+pub(crate) mod wire;
 
 use std::net::IpAddr;
 

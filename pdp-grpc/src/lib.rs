@@ -34,6 +34,7 @@ mod config;
 mod decision_id;
 mod decision_log;
 mod desk;
+mod ext_authz;
 mod http;
 mod listen;
 mod metrics;

@@ -37,6 +37,7 @@ pub(crate) enum Protocol {
     Filter,
     Authzen,
     AuthzenSearch,
+    ExtAuthz,
 }
 
 /// Upper ends of the buckets of a histogram, in nanoseconds and as they are written in seconds.
@@ -88,13 +89,14 @@ const CAUSES: [&str; 4] = ["malformed", "too_large", "too_late", "panic"];
 // === impl Protocol ===
 
 impl Protocol {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Authorize,
         Self::Batch,
         Self::Stream,
         Self::Filter,
         Self::Authzen,
         Self::AuthzenSearch,
+        Self::ExtAuthz,
     ];
 
     /// As label, and as `entry` of the decision log.
@@ -106,6 +108,7 @@ impl Protocol {
             Protocol::Filter => "filter",
             Protocol::Authzen => "authzen",
             Protocol::AuthzenSearch => "authzen_search",
+            Protocol::ExtAuthz => "ext_authz",
         }
     }
 }
@@ -114,7 +117,8 @@ impl Protocol {
 
 impl Metrics {
     fn of(&self, protocol: Protocol) -> &OfProtocol {
-        let [authorize, batch, stream, filter, authzen, authzen_search] = &self.protocols;
+        let [authorize, batch, stream, filter, authzen, authzen_search, ext_authz] =
+            &self.protocols;
         match protocol {
             Protocol::Authorize => authorize,
             Protocol::Batch => batch,
@@ -122,6 +126,7 @@ impl Metrics {
             Protocol::Filter => filter,
             Protocol::Authzen => authzen,
             Protocol::AuthzenSearch => authzen_search,
+            Protocol::ExtAuthz => ext_authz,
         }
     }
 

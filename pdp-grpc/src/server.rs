@@ -27,6 +27,7 @@ use crate::authzen::Authzen;
 use crate::config::{Config, ConfigError, LimitError, Limits};
 use crate::decision_log::{DecisionLog, LogTarget};
 use crate::desk::{Desk, Telemetry};
+use crate::ext_authz::ExtAuthzService;
 use crate::http::{HttpListener, Terms as HttpTerms};
 use crate::listen::Bound;
 use crate::respond::SizeRefused;
@@ -273,12 +274,16 @@ fn listen_http(address: SocketAddr) -> Result<HttpListener, ServeError> {
 
 fn router(config: &Config, desk: Desk, health: HealthReporter) -> Router {
     let limits = &config.limits;
+    let ext_authz = ExtAuthzService::new(desk.clone(), config.limits);
     let authorization = AuthorizationService::new(desk, config.limits);
     let health = tonic_health::pb::health_server::HealthServer::new(
         HealthService::from_health_reporter(health),
     )
     .max_decoding_message_size(count(limits.message_bytes_max));
-    builder(limits).add_service(SizeRefused(authorization)).add_service(health)
+    builder(limits)
+        .add_service(SizeRefused(authorization))
+        .add_service(SizeRefused(ext_authz))
+        .add_service(health)
 }
 
 /// Every setting that the transport has, stated; where a default is right it is stated all the same.

@@ -31,6 +31,10 @@ fn small() -> Vec<u8> {
             "cases.toml",
             "[[case]]\nname = \"c\"\nprincipal = 'U::\"u\"'\naction = 'Action::\"a\"'\nresource = 'D::\"d\"'\nexpect = \"deny\"\n",
         ),
+        (
+            "routes.toml",
+            "[[principal]]\nspiffe = \"spiffe://t/\"\nentity = 'U::\"{value}\"'\n[context]\na = \"path\"\n[[route]]\npath = \"/d/{id}\"\naction = 'Action::\"a\"'\nresource = 'D::\"{id}\"'\n",
+        ),
     ])
     .unwrap()
 }

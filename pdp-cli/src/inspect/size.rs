@@ -46,7 +46,7 @@ struct TableShape {
 }
 
 /// Parts with what they hold and their tables, in the order in which a request meets them.
-const PARTS: [(&str, &str, &[&str]); 9] = [
+const PARTS: [(&str, &str, &[&str]); 10] = [
     (
         "names",
         "strings and types that policies, entities or the schema name",
@@ -116,6 +116,7 @@ const PARTS: [(&str, &str, &[&str]); 9] = [
     ),
     ("source", "policy texts and spans, for people; may be stripped", &["source"]),
     ("cases", "requests with their expected answers", &["cases"]),
+    ("routes", "which HTTP call is which question", &["routes"]),
 ];
 
 // === impl SizeShape ===

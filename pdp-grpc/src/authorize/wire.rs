@@ -10,14 +10,14 @@ const NESTING_MAX: u32 = 100;
 
 /// The fields of one message that were not read yet.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
     nesting_left: u32,
 }
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Payload<'a> {
+pub(crate) enum Payload<'a> {
     Varint(u64),
     /// A string or a message.
     Bytes(&'a [u8]),
@@ -27,7 +27,7 @@ pub(super) enum Payload<'a> {
 
 /// Why bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Damage {
+pub(crate) enum Damage {
     Varint,
     Key,
     WireType,
@@ -41,13 +41,13 @@ pub(super) enum Damage {
 
 impl<'a> Fields<'a> {
     /// Those of an outermost message.
-    pub(super) fn new(message: &'a [u8]) -> Self {
+    pub(crate) fn new(message: &'a [u8]) -> Self {
         Self { rest: message, nesting_left: NESTING_MAX }
     }
 
     /// Those of a message inside this one.
     #[inline(always)]
-    pub(super) fn inside<'b>(&self, payload: Payload<'b>) -> Result<Fields<'b>, Damage> {
+    pub(crate) fn inside<'b>(&self, payload: Payload<'b>) -> Result<Fields<'b>, Damage> {
         let nesting_left = self.nesting_left.checked_sub(1).ok_or(Damage::Nesting)?;
         Ok(Fields { rest: payload.bytes()?, nesting_left })
     }
@@ -56,7 +56,7 @@ impl<'a> Fields<'a> {
     // PERF: inlined, as is what it calls, because a result that is handed over in memory is written in pieces and read
     // as a whole, for which processors wait; a request of W1 takes twice as long without.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Payload<'a>)>, Damage> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Payload<'a>)>, Damage> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Passes over a field that no message of ours has.
-    pub(super) fn unknown(&self) -> Result<(), Damage> {
+    pub(crate) fn unknown(&self) -> Result<(), Damage> {
         // The decoder that this one agrees with counts it as a level.
         if self.nesting_left == 0 { Err(Damage::Nesting) } else { Ok(()) }
     }
@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
 
 impl<'a> Payload<'a> {
     #[inline(always)]
-    pub(super) fn varint(self) -> Result<u64, Damage> {
+    pub(crate) fn varint(self) -> Result<u64, Damage> {
         match self {
             Payload::Varint(value) => Ok(value),
             _ => Err(Damage::WireType),
@@ -169,14 +169,14 @@ impl<'a> Payload<'a> {
 
     /// A `sint64`.
     #[inline(always)]
-    pub(super) fn signed(self) -> Result<i64, Damage> {
+    pub(crate) fn signed(self) -> Result<i64, Damage> {
         let value = self.varint()?;
         // Zigzag: the lowest bit is the sign.
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
     #[inline(always)]
-    pub(super) fn bytes(self) -> Result<&'a [u8], Damage> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], Damage> {
         match self {
             Payload::Bytes(bytes) => Ok(bytes),
             _ => Err(Damage::WireType),
@@ -184,7 +184,7 @@ impl<'a> Payload<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn text(self) -> Result<&'a str, Damage> {
+    pub(crate) fn text(self) -> Result<&'a str, Damage> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Damage::Utf8)
     }
 }

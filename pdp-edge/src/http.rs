@@ -1,0 +1,268 @@
+//! What an HTTP call asks: from a call as a proxy tells of it to a [`Request`], or a refusal, which is a deny.
+//!
+//! Identities come from what the proxy verified and from nowhere else: never from a header, a path or a body. It sets
+//! no time and trusts no delegation by itself; those are the caller's.
+
+use std::net::IpAddr;
+
+use pdp_core::json::Arena;
+use pdp_core::{Claim, Fact, Identity, IpNet, Literal, Part, Request, Uid, UidTemplate, Value};
+
+use crate::path::{PathError, Target};
+use crate::route::{Matched, Router};
+
+/// A call as a proxy tells of it. What the client chose is bytes, because nobody has checked it yet.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpMessage<'a> {
+    /// The method.
+    pub method: &'a [u8],
+    /// The host, with or without a port.
+    pub host: &'a [u8],
+    /// Path and query.
+    pub target: &'a [u8],
+    /// Headers in order, names in lower case; a name may occur more than once.
+    pub headers: &'a [(&'a [u8], &'a [u8])],
+    /// The verified identity of the peer's certificate; empty if it has none.
+    pub source_principal: &'a [u8],
+    /// The address of the direct peer.
+    pub source_ip: Option<IpAddr>,
+    /// The body, if it was sent whole.
+    pub body: Option<&'a [u8]>,
+}
+
+/// A claim of a verified token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClaimValue {
+    /// A string.
+    Text(String),
+    /// A Boolean.
+    Bool(bool),
+    /// A number that is an integer without loss.
+    Long(i64),
+    /// Anything else: a list, a record, `null`, a fraction.
+    Other,
+}
+
+/// What the proxy says about tokens that it verified.
+pub trait Claims {
+    /// The claim, looked for in its namespace only; `None` if it is not there.
+    fn claim(&self, claim: &Claim) -> Option<ClaimValue>;
+}
+
+/// Why a call is no question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The path is not one that everybody reads alike.
+    Path(PathError),
+    /// The method is not capital letters.
+    Method,
+    /// The host is no name or address.
+    Host,
+    /// No route fits.
+    NoRoute,
+    /// The call has none of the identities that the table takes.
+    NoPrincipal,
+    /// An identity is there, and is no text or empty.
+    Identity,
+    /// A header that the table reads is not UTF-8.
+    Header,
+    /// The table reads the body, which is not UTF-8 or not whole.
+    Body,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A code that does not change.
+    pub fn code(self) -> &'static str {
+        match self {
+            Refusal::Path(_) => "path_ambiguous",
+            Refusal::Method => "method_malformed",
+            Refusal::Host => "host_malformed",
+            Refusal::NoRoute => "no_route",
+            Refusal::NoPrincipal => "no_principal",
+            Refusal::Identity => "identity_malformed",
+            Refusal::Header => "header_malformed",
+            Refusal::Body => "body_unreadable",
+        }
+    }
+}
+
+// === impl Router ===
+
+impl Router {
+    /// Says which route a call takes and what it asks. Texts that are not in the call are made in `arena`.
+    ///
+    /// # Errors
+    ///
+    /// When the call is no question.
+    pub fn question<'a>(
+        &'a self,
+        message: &HttpMessage<'a>,
+        claims: &dyn Claims,
+        arena: &'a Arena,
+    ) -> Result<(Matched<'a>, Request<'a>), Refusal> {
+        let method = std::str::from_utf8(message.method).map_err(|_| Refusal::Method)?;
+        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(Refusal::Method);
+        }
+        let host: &str = arena.alloc_str(&host(message.host).ok_or(Refusal::Host)?);
+        let target = Target::read(message.target).map_err(Refusal::Path)?;
+        let matched = self.find(method, host, target.path).ok_or(Refusal::NoRoute)?;
+        let prepared = matched.prepared;
+        let fill = |template: &'a UidTemplate| {
+            uid(template, arena, |name| match name {
+                "method" => Some(method),
+                "template" => Some(&prepared.route.path),
+                "path" => Some(target.path),
+                "host" => Some(host),
+                name => {
+                    let mut parameters = matched.parameters.iter();
+                    parameters.find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+                }
+            })
+        };
+        let (action, resource) = (fill(&prepared.action)?, fill(&prepared.resource)?);
+        let principal = match &prepared.principal {
+            Some(principal) => fill(principal)?,
+            None => self.principal(message, claims, arena)?,
+        };
+        let on_behalf_of = match (&self.table.on_behalf_of, &self.on_behalf_of) {
+            (Some(identity), Some(template)) => stated(identity, message, claims)?
+                .map(|value| uid(template, arena, |_| Some(&value)))
+                .transpose()?,
+            _ => None,
+        };
+        let mut context = Vec::with_capacity(self.table.context.len());
+        for (key, fact) in &self.table.context {
+            let value = match fact {
+                Fact::Path => Some(Value::String(target.path)),
+                Fact::Method => Some(Value::String(method)),
+                Fact::Host => Some(Value::String(host)),
+                Fact::Query => Some(Value::String(target.query)),
+                Fact::SourceIp => message.source_ip.and_then(address).map(Value::Ip),
+                Fact::Body => match message.body {
+                    Some(body) => {
+                        Some(Value::String(std::str::from_utf8(body).map_err(|_| Refusal::Body)?))
+                    }
+                    None => None,
+                },
+                Fact::Header(name) => Some(header(name, message, arena)?),
+                Fact::Claim(claim) => match claims.claim(claim) {
+                    Some(ClaimValue::Text(text)) => Some(Value::String(arena.alloc_str(&text))),
+                    Some(ClaimValue::Bool(value)) => Some(Value::Bool(value)),
+                    Some(ClaimValue::Long(value)) => Some(Value::Long(value)),
+                    Some(ClaimValue::Other) => return Err(Refusal::Identity),
+                    None => None,
+                },
+                Fact::Literal(Literal::Bool(value)) => Some(Value::Bool(*value)),
+                Fact::Literal(Literal::Long(value)) => Some(Value::Long(*value)),
+                Fact::Literal(Literal::String(text)) => Some(Value::String(text)),
+            };
+            context.extend(value.map(|value| (key.as_str(), value)));
+        }
+        let context = arena.alloc_slice_copy(&context);
+        let request =
+            Request { on_behalf_of, ..Request::new(principal, action, resource, context) };
+        Ok((matched, request))
+    }
+
+    /// Whether any call must come with its whole body.
+    pub fn reads_body(&self) -> bool {
+        self.table.reads_body()
+    }
+
+    fn principal<'a>(
+        &'a self,
+        message: &HttpMessage<'a>,
+        claims: &dyn Claims,
+        arena: &'a Arena,
+    ) -> Result<Uid<'a>, Refusal> {
+        for (identity, template) in self.table.principal.iter().zip(&self.principal) {
+            if let Some(value) = stated(identity, message, claims)? {
+                return uid(template, arena, |_| Some(&value));
+            }
+        }
+        Err(Refusal::NoPrincipal)
+    }
+}
+
+/// The value of an identity, if the call has it.
+fn stated(
+    identity: &Identity,
+    message: &HttpMessage<'_>,
+    claims: &dyn Claims,
+) -> Result<Option<String>, Refusal> {
+    let value = match (&identity.claim, &identity.spiffe) {
+        (Some(claim), _) => match claims.claim(claim) {
+            Some(ClaimValue::Text(text)) => Some(text),
+            Some(_) => return Err(Refusal::Identity),
+            None => None,
+        },
+        (None, Some(prefix)) => match message.source_principal.strip_prefix(prefix.as_bytes()) {
+            Some(rest) => Some(String::from_utf8(rest.to_vec()).map_err(|_| Refusal::Identity)?),
+            None => None,
+        },
+        (None, None) => None,
+    };
+    // An empty name would be one that all share who have none.
+    if value.as_ref().is_some_and(String::is_empty) { Err(Refusal::Identity) } else { Ok(value) }
+}
+
+/// Fills in a template.
+fn uid<'a, 'v>(
+    template: &'a UidTemplate,
+    arena: &'a Arena,
+    value: impl Fn(&str) -> Option<&'v str>,
+) -> Result<Uid<'a>, Refusal> {
+    let mut id = String::new();
+    for part in &template.parts {
+        match part {
+            Part::Text(text) => id.push_str(text),
+            // The table was checked, so something fills it.
+            Part::Hole(name) => id.push_str(value(name).ok_or(Refusal::NoRoute)?),
+        }
+    }
+    Ok(Uid::new(&template.entity_type, arena.alloc_str(&id)))
+}
+
+/// All values of a header, as a set.
+fn header<'a>(
+    name: &str,
+    message: &HttpMessage<'a>,
+    arena: &'a Arena,
+) -> Result<Value<'a>, Refusal> {
+    let mut values = Vec::new();
+    for (key, value) in message.headers {
+        if key.eq_ignore_ascii_case(name.as_bytes()) {
+            values.push(Value::String(std::str::from_utf8(value).map_err(|_| Refusal::Header)?));
+        }
+    }
+    Ok(Value::Set(arena.alloc_slice_copy(&values)))
+}
+
+/// A host in lower case, without its port; `None` if it is none.
+fn host(host: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(host).ok()?;
+    let (name, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            (address, port.strip_prefix(':').or(port.is_empty().then_some("0"))?)
+        }
+        None => text.split_once(':').unwrap_or((text, "0")),
+    };
+    let bytes = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let bracketed = text.starts_with('[');
+    let named = name.bytes().all(|byte| bytes(byte) || (bracketed && byte == b':'));
+    let numbered = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (named && numbered && !name.is_empty()).then(|| name.to_ascii_lowercase())
+}
+
+fn address(ip: IpAddr) -> Option<IpNet> {
+    let bits = if ip.is_ipv4() { 32 } else { 128 };
+    IpNet::new(ip, bits)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Calls to questions: who is asked about, what is left out, what is refused.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::collections::BTreeMap;
+
+use pdp_core::{Route, RouteTable};
+
+use super::*;
+
+struct Known(Vec<(&'static str, ClaimValue)>);
+
+impl Claims for Known {
+    fn claim(&self, claim: &Claim) -> Option<ClaimValue> {
+        let name = format!("{}/{}/{}", claim.namespace, claim.payload, claim.name);
+        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())
+    }
+}
+
+fn router() -> Router {
+    let claim =
+        Claim { namespace: "n".to_owned(), payload: "jwt".to_owned(), name: "sub".to_owned() };
+    let user =
+        Identity { claim: Some(claim), spiffe: None, entity: "User::\"{value}\"".to_owned() };
+    let service = Identity {
+        claim: None,
+        spiffe: Some("spiffe://t/".to_owned()),
+        entity: "Service::\"{value}\"".to_owned(),
+    };
+    let route = |path: &str, principal: Option<&str>| Route {
+        path: path.to_owned(),
+        methods: Vec::new(),
+        host: None,
+        action: None,
+        resource: None,
+        principal: principal.map(str::to_owned),
+        deny: None,
+        strip: Vec::new(),
+    };
+    let context = [
+        ("path", Fact::Path),
+        ("ip", Fact::SourceIp),
+        ("tenants", Fact::Header("x-tenant".to_owned())),
+        ("stage", Fact::Literal(Literal::String("prod".to_owned()))),
+    ];
+    Router::new(&RouteTable {
+        principal: vec![service],
+        on_behalf_of: Some(user),
+        action: Some("Action::\"{method}\"".to_owned()),
+        resource: Some("Doc::\"{host}{template}\"".to_owned()),
+        context: context
+            .into_iter()
+            .map(|(key, fact)| (key.to_owned(), fact))
+            .collect::<BTreeMap<_, _>>(),
+        routes: vec![route("/d/{id}", None), route("/open", Some("Service::\"anybody\""))],
+    })
+    .unwrap()
+}
+
+const CALL: HttpMessage<'_> = HttpMessage {
+    method: b"GET",
+    host: b"Shop.Example:8080",
+    target: b"/d/4%20x?q=1",
+    headers: &[(b"x-tenant", b"a"), (b"x-other", b"b"), (b"x-tenant", b"c")],
+    source_principal: b"spiffe://t/web",
+    source_ip: None,
+    body: None,
+};
+
+#[test]
+fn a_call_becomes_a_question() {
+    let (router, arena) = (router(), Arena::new());
+    let claims = Known(vec![("n/jwt/sub", ClaimValue::Text("ann".to_owned()))]);
+    let (matched, request) = router.question(&CALL, &claims, &arena).unwrap();
+    assert_eq!(matched.route().path, "/d/{id}");
+    assert_eq!(request.principal, Uid::new("Service", "web"));
+    assert_eq!(request.on_behalf_of, Some(Uid::new("User", "ann")));
+    assert_eq!(request.action, Uid::new("Action", "GET"));
+    assert_eq!(request.resource, Uid::new("Doc", "shop.example/d/{id}"));
+    let both = [Value::String("a"), Value::String("c")];
+    let expected = [
+        ("path", Value::String("/d/4%20x")),
+        ("stage", Value::String("prod")),
+        ("tenants", Value::Set(&both)),
+    ];
+    assert_eq!(request.context, expected);
+}
+
+#[test]
+fn what_is_no_question_is_refused() {
+    let none = || Known(Vec::new());
+    let claim = |value| Known(vec![("n/jwt/sub", value)]);
+    let table = [
+        (HttpMessage { method: b"get", ..CALL }, none(), Refusal::Method),
+        (HttpMessage { method: b"", ..CALL }, none(), Refusal::Method),
+        (HttpMessage { method: b"G\xff", ..CALL }, none(), Refusal::Method),
+        (HttpMessage { host: b"", ..CALL }, none(), Refusal::Host),
+        (HttpMessage { host: b"a b", ..CALL }, none(), Refusal::Host),
+        (HttpMessage { host: b"a:b", ..CALL }, none(), Refusal::Host),
+        (HttpMessage { host: b"a@b", ..CALL }, none(), Refusal::Host),
+        (HttpMessage { target: b"/d//", ..CALL }, none(), Refusal::Path(PathError::EmptySegment)),
+        (HttpMessage { target: b"/e", ..CALL }, none(), Refusal::NoRoute),
+        (HttpMessage { source_principal: b"", ..CALL }, none(), Refusal::NoPrincipal),
+        (
+            HttpMessage { source_principal: b"spiffe://other/web", ..CALL },
+            none(),
+            Refusal::NoPrincipal,
+        ),
+        (HttpMessage { source_principal: b"spiffe://t/", ..CALL }, none(), Refusal::Identity),
+        (HttpMessage { source_principal: b"spiffe://t/\xff", ..CALL }, none(), Refusal::Identity),
+        (HttpMessage { headers: &[(b"x-tenant", b"\xff")], ..CALL }, none(), Refusal::Header),
+        (CALL, claim(ClaimValue::Text(String::new())), Refusal::Identity),
+        (CALL, claim(ClaimValue::Long(7)), Refusal::Identity),
+        (CALL, claim(ClaimValue::Other), Refusal::Identity),
+    ];
+    let router = router();
+    for (call, claims, refusal) in table {
+        let arena = Arena::new();
+        let came = router.question(&call, &claims, &arena).map(|(_, request)| request.principal);
+        assert_eq!(came, Err(refusal), "{call:?}");
+    }
+}
+
+#[test]
+fn a_public_route_names_its_principal() {
+    let (router, arena) = (router(), Arena::new());
+    let call = HttpMessage { target: b"/open", source_principal: b"", ..CALL };
+    let (_, request) = router.question(&call, &Known(Vec::new()), &arena).unwrap();
+    assert_eq!(request.principal, Uid::new("Service", "anybody"));
+    assert_eq!(request.on_behalf_of, None);
+}

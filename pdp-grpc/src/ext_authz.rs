@@ -1,0 +1,143 @@
+//! `envoy.service.auth.v3.Authorization`: the proxy asks before each HTTP call, the bundle's route table says what it asks.
+//!
+//! Every message gets a well-formed answer, also one that cannot be read: a gRPC error would leave it to the proxy's
+//! settings whether a call passes. A denied caller learns a reason code and the decision's id, never a policy's name.
+//! What a proxy verified is a statement of whoever calls here: delegation from claims counts where the caller is trusted
+//! to state delegation, as everywhere, and denies where it is not.
+
+mod answer;
+mod read;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pdp_core::Bundle;
+use pdp_edge::Router;
+use prost::bytes::Bytes;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::{Request, Response, Status};
+
+use crate::access::Caller;
+use crate::codec::Wire;
+use crate::config::Limits;
+use crate::desk::{Asker, Desk, Room, isolated};
+use crate::metrics::Protocol;
+use crate::peer::Peer;
+use answer::CheckResponse;
+use read::Check;
+
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// The service.
+#[derive(Clone, Debug)]
+pub(crate) struct ExtAuthzService(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    desk: Desk,
+    limits: Limits,
+}
+
+struct CheckMethod(Arc<Shared>, Arc<Caller>);
+
+thread_local! {
+    // Per thread, so that no call waits for another one while a table is prepared; by the digest of its bundle.
+    static ROUTER: RefCell<Option<([u8; 32], Rc<Router>)>> = const { RefCell::new(None) };
+}
+
+// === impl ExtAuthzService ===
+
+impl ExtAuthzService {
+    pub(crate) fn new(desk: Desk, limits: Limits) -> Self {
+        Self(Arc::new(Shared { desk, limits }))
+    }
+}
+
+impl NamedService for ExtAuthzService {
+    const NAME: &'static str = "envoy.service.auth.v3.Authorization";
+}
+
+impl Service<http::Request<Body>> for ExtAuthzService {
+    type Response = http::Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if request.uri().path() != CHECK {
+            return Box::pin(async { Ok(Status::unimplemented("").into_http()) });
+        }
+        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut grpc = Grpc::new(Wire::<CheckResponse, Bytes>::default())
+            // A call may come with its body.
+            .max_decoding_message_size(count(self.0.limits.batch_bytes_max))
+            .max_encoding_message_size(count(self.0.limits.answer_bytes_max));
+        let peer = request.extensions().get::<Peer>();
+        let caller = self.0.desk.caller_of(peer.unwrap_or(&Peer::default()));
+        let method = CheckMethod(Arc::clone(&self.0), Arc::clone(caller));
+        Box::pin(async move { Ok(grpc.unary(method, request).await) })
+    }
+}
+
+impl UnaryService<Bytes> for CheckMethod {
+    type Response = CheckResponse;
+    type Future = BoxFuture<Response<CheckResponse>, Status>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let (shared, caller) = (Arc::clone(&self.0), Arc::clone(&self.1));
+        Box::pin(async move { Ok(Response::new(check(&shared.desk, &caller, request.get_ref()))) })
+    }
+}
+
+/// Answers the bytes of a check.
+fn check(desk: &Desk, caller: &Caller, message: &[u8]) -> CheckResponse {
+    let decider = desk.snapshot();
+    let answered = isolated(|Room { arena, scratch }| {
+        arena.reset();
+        let Some(bundle) = decider.bundle() else { return Ok(CheckResponse::refused("no_bundle")) };
+        let Some(router) = router(bundle) else { return Ok(CheckResponse::refused("no_routes")) };
+        let Ok(check) = Check::read(message) else {
+            return Ok(CheckResponse::refused("malformed"));
+        };
+        if check.unknown_extension {
+            return Ok(CheckResponse::refused("unknown_extension"));
+        }
+        if router.reads_body() && check.partial_body() {
+            return Ok(CheckResponse::refused("body_unreadable"));
+        }
+        let (matched, mut request) = match router.question(&check.call(), &check, arena) {
+            Ok(question) => question,
+            Err(refusal) => return Ok(CheckResponse::refused(refusal.code())),
+        };
+        request.now = Some(desk.now());
+        let asker = Asker { protocol: Protocol::ExtAuthz, caller };
+        let verdict = match desk.decide(asker, &decider, scratch, &request).for_caller() {
+            Ok(verdict) => verdict,
+            Err(_) => return Ok(CheckResponse::refused("not_for_caller")),
+        };
+        Ok(CheckResponse::decided(&verdict, bundle, matched.route(), &check))
+    });
+    desk.answered(Protocol::ExtAuthz, answered).unwrap_or_else(|_| CheckResponse::refused("fault"))
+}
+
+/// The bundle's table, prepared.
+fn router(bundle: &Bundle) -> Option<Rc<Router>> {
+    let digest = bundle.digest();
+    ROUTER.with_borrow_mut(|kept| match kept {
+        Some((of, router)) if *of == digest => Some(Rc::clone(router)),
+        _ => {
+            let router = Rc::new(Router::new(bundle.routes()?).ok()?);
+            *kept = Some((digest, Rc::clone(&router)));
+            Some(router)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! A `CheckRequest` from its bytes: the fields that deciding needs, where they stand; all others are passed over.
+//!
+//! Texts stay bytes, because whether they must be UTF-8 is for the path and header rules to say. Claims that are
+//! numbers are not read: the wire has them as floating point.
+
+use std::net::IpAddr;
+
+use pdp_core::Claim;
+use pdp_edge::{ClaimValue, Claims, HttpMessage};
+
+use crate::authorize::wire::{Damage, Fields, Payload};
+
+/// What a check says.
+#[derive(Debug, Default)]
+pub(super) struct Check<'a> {
+    method: &'a [u8],
+    host: &'a [u8],
+    target: &'a [u8],
+    headers: Vec<(&'a [u8], &'a [u8])>,
+    /// Headers as Envoy sends them when told to keep repeated ones apart.
+    header_map: Vec<(&'a [u8], &'a [u8])>,
+    body: &'a [u8],
+    source_principal: &'a [u8],
+    source_ip: Option<IpAddr>,
+    /// Namespaces and their structs, unread.
+    metadata: Vec<(&'a [u8], Fields<'a>)>,
+    /// Whether the proxy's settings ask for something that is not there.
+    pub(super) unknown_extension: bool,
+}
+
+// === impl Check ===
+
+impl<'a> Check<'a> {
+    /// Reads a message.
+    pub(super) fn read(message: &'a [u8]) -> Result<Self, Damage> {
+        let mut check = Self::default();
+        each(Fields::new(message), |fields, number, payload| match number {
+            1 => each(fields.inside(payload)?, |fields, number, payload| {
+                let inside = |payload| fields.inside(payload);
+                match number {
+                    1 => check.peer(inside(payload)?),
+                    4 => each(inside(payload)?, |fields, number, payload| match number {
+                        2 => check.http(fields.inside(payload)?),
+                        _ => Ok(()),
+                    }),
+                    10 => {
+                        let (key, _) = pair(inside(payload)?)?;
+                        check.unknown_extension |= key.starts_with(b"pdp.");
+                        Ok(())
+                    }
+                    11 => each(inside(payload)?, |fields, number, payload| match number {
+                        1 => {
+                            let entry = fields.inside(payload)?;
+                            let (key, value) = pair(entry.clone())?;
+                            let value = entry.inside(Payload::Bytes(value))?;
+                            check.metadata.push((key, value));
+                            Ok(())
+                        }
+                        _ => Ok(()),
+                    }),
+                    _ => Ok(()),
+                }
+            }),
+            _ => Ok(()),
+        })?;
+        Ok(check)
+    }
+
+    fn peer(&mut self, peer: Fields<'a>) -> Result<(), Damage> {
+        each(peer, |fields, number, payload| match number {
+            1 => each(fields.inside(payload)?, |fields, number, payload| match number {
+                1 => each(fields.inside(payload)?, |_, number, payload| {
+                    if number == 2 {
+                        self.source_ip = payload.text()?.parse().ok();
+                    }
+                    Ok(())
+                }),
+                _ => Ok(()),
+            }),
+            4 => {
+                self.source_principal = payload.bytes()?;
+                Ok(())
+            }
+            _ => Ok(()),
+        })
+    }
+
+    fn http(&mut self, http: Fields<'a>) -> Result<(), Damage> {
+        each(http, |fields, number, payload| {
+            match number {
+                2 => self.method = payload.bytes()?,
+                3 => self.headers.push(pair(fields.inside(payload)?)?),
+                4 => self.target = payload.bytes()?,
+                5 => self.host = payload.bytes()?,
+                11 | 12 => {
+                    let body = payload.bytes()?;
+                    if !body.is_empty() {
+                        self.body = body;
+                    }
+                }
+                13 => each(fields.inside(payload)?, |fields, number, payload| {
+                    if number == 1 {
+                        self.header_map.push(header(fields.inside(payload)?)?);
+                    }
+                    Ok(())
+                })?,
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    /// The headers.
+    pub(super) fn headers(&self) -> &[(&'a [u8], &'a [u8])] {
+        if self.header_map.is_empty() { &self.headers } else { &self.header_map }
+    }
+
+    /// Whether the proxy cut the body off, or a client says so, who gains nothing by it.
+    pub(super) fn partial_body(&self) -> bool {
+        self.headers().iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case(b"x-envoy-auth-partial-body")
+                && !value.eq_ignore_ascii_case(b"false")
+        })
+    }
+
+    /// The call that it is about.
+    pub(super) fn call<'c>(&'c self) -> HttpMessage<'c> {
+        HttpMessage {
+            method: self.method,
+            host: self.host,
+            target: self.target,
+            headers: self.headers(),
+            source_principal: self.source_principal,
+            source_ip: self.source_ip,
+            body: (!self.body.is_empty()).then_some(self.body),
+        }
+    }
+
+    fn find(&self, claim: &Claim) -> Result<Option<ClaimValue>, Damage> {
+        let mut found = None;
+        for (namespace, fields) in &self.metadata {
+            if *namespace != claim.namespace.as_bytes() {
+                continue;
+            }
+            let Some(payload) = member(fields.clone(), &claim.payload)? else { continue };
+            let mut value = None;
+            each(payload, |fields, number, payload| {
+                if number == 5 {
+                    value = member(fields.inside(payload)?, &claim.name)?;
+                }
+                Ok(())
+            })?;
+            if let Some(value) = value {
+                found = Some(scalar(value)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Claims for Check<'_> {
+    fn claim(&self, claim: &Claim) -> Option<ClaimValue> {
+        // What is damaged is there, and is nothing that an identity could be.
+        self.find(claim).unwrap_or(Some(ClaimValue::Other))
+    }
+}
+
+/// Visits all fields of a message.
+fn each<'a>(
+    mut fields: Fields<'a>,
+    mut visit: impl FnMut(&Fields<'a>, u32, Payload<'a>) -> Result<(), Damage>,
+) -> Result<(), Damage> {
+    while let Some((number, payload)) = fields.next()? {
+        visit(&fields, number, payload)?;
+    }
+    Ok(())
+}
+
+/// An entry of a map.
+fn pair<'a>(entry: Fields<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
+    let (mut key, mut value): (&[u8], &[u8]) = (b"", b"");
+    each(entry, |_, number, payload| {
+        match number {
+            1 => key = payload.bytes()?,
+            2 => value = payload.bytes()?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok((key, value))
+}
+
+/// A header: its value is text or, where it is not UTF-8, raw.
+fn header<'a>(entry: Fields<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
+    let (mut key, mut value): (&[u8], &[u8]) = (b"", b"");
+    each(entry, |_, number, payload| {
+        match number {
+            1 => key = payload.bytes()?,
+            2 | 3 => value = payload.bytes()?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok((key, value))
+}
+
+/// The value of a key of a struct.
+fn member<'a>(fields: Fields<'a>, name: &str) -> Result<Option<Fields<'a>>, Damage> {
+    let mut found = None;
+    each(fields, |fields, number, payload| {
+        if number == 1 {
+            let entry = fields.inside(payload)?;
+            let (key, value) = pair(entry.clone())?;
+            if key == name.as_bytes() {
+                found = Some(entry.inside(Payload::Bytes(value))?);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
+    let mut found = ClaimValue::Other;
+    each(value, |_, number, payload| {
+        found = match number {
+            3 => ClaimValue::Text(payload.text()?.to_owned()),
+            4 => ClaimValue::Bool(payload.varint()? != 0),
+            _ => ClaimValue::Other,
+        };
+        Ok(())
+    })?;
+    Ok(found)
+}
