@@ -48,12 +48,13 @@ const BASE: [(&str, &str); 9] = [
     ("templates.cedar", include_str!("../cases/bad-sources/base/templates.cedar")),
 ];
 
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("files.toml", include_str!("../cases/bad-sources/files.toml")),
     ("policies.toml", include_str!("../cases/bad-sources/policies.toml")),
     ("entities.toml", include_str!("../cases/bad-sources/entities.toml")),
     ("cases.toml", include_str!("../cases/bad-sources/cases.toml")),
     ("loose.toml", include_str!("../cases/bad-sources/loose.toml")),
+    ("routes.toml", include_str!("../cases/bad-sources/routes.toml")),
 ];
 
 const STAGES: &str = include_str!("../cases/bad-sources/stages.toml");

@@ -11,13 +11,15 @@ pub(super) fn read(text: &str, schema: Option<&SchemaTree>) -> Result<RouteTable
         .faults()
         .into_iter()
         .map(|fault| TomlError {
-            span: fault.near.and_then(|near| text.find(&near).map(|at| (at, at + near.len()))),
+            span: fault.near.and_then(|near| place(text, &near)),
             message: fault.message,
         })
         .collect();
     let mut refuse = |near: &str, message: String| {
-        let span = text.find(near).map(|at| (at, at + near.len()));
-        errors.push(TomlError { message, span });
+        // What the table says for all routes is wrong once, not once a route.
+        if !errors.iter().any(|error: &TomlError| error.message == message) {
+            errors.push(TomlError { span: place(text, near), message });
+        }
     };
     if let Some(schema) = schema {
         for entity in table.entities() {
@@ -45,4 +47,11 @@ pub(super) fn read(text: &str, schema: Option<&SchemaTree>) -> Result<RouteTable
         }
     }
     if errors.is_empty() { Ok(table) } else { Err(errors) }
+}
+
+/// Where a text stands in quotes, or else at all.
+fn place(text: &str, near: &str) -> Option<(usize, usize)> {
+    let quoted = ['"', '\''].map(|quote| format!("{quote}{near}{quote}"));
+    let in_quotes = quoted.iter().find_map(|quoted| text.find(quoted)).map(|at| at + 1);
+    in_quotes.or_else(|| text.find(near)).map(|at| (at, at + near.len()))
 }
