@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pdp_core::Datetime;
 use pdp_core::json::Arena;
-use pdp_core::{DecideOptions, Decider, Scratch};
+use pdp_core::{DecideOptions, Decider, EntityChange, OverlayLimits, Scratch, Uid};
 use pdp_grpc::{CallerRule, Config, Name, Who, Whom};
 use pdp_tests::served::{self, Served};
 use serde_json::{Value, json};
@@ -444,6 +444,26 @@ async fn search_goes_page_by_page_and_a_token_fits_one_search() {
         }
     })
     .await;
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_does_not_outlive_the_entities_that_it_counted() {
+    let served = serve("certification", |_| {});
+    let mut body = question("", "read", "record-1");
+    body["page"] = json!({ "limit": 1 });
+    let client = Client::new(&served);
+    let (asking, first) = (client.clone(), body.clone());
+    let search = move || asking.post("/access/v1/search/subject", &first).json();
+    let came = tokio::task::spawn_blocking(search).await.unwrap();
+    assert_eq!(came["results"], json!([{ "type": "user", "id": "alice" }]));
+    // Without alice, the second user would stand where the token says that the first one stood.
+    let removed = [EntityChange::Remove(Uid::new("user", "alice"))];
+    let next = served.live.snapshot().with_entities(&removed, &OverlayLimits::STANDARD).unwrap();
+    served.live.publish(next);
+    body["page"]["token"] = came["page"]["next_token"].clone();
+    let search = move || client.post("/access/v1/search/subject", &body).status;
+    assert_eq!(tokio::task::spawn_blocking(search).await.unwrap(), 400);
     served.stop().await;
 }
 

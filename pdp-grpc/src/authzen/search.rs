@@ -7,7 +7,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pdp_core::json::{self, Arena};
-use pdp_core::{Decider, InlineEntity, Request, RequestLimits, Uid};
+use pdp_core::{Decider, InlineEntity, OverlaySize, Request, RequestLimits, Uid};
 
 use super::json::{Json, Members, member};
 use super::read::{self, Evaluation, Malformed, Searched, Unaskable};
@@ -212,10 +212,13 @@ fn position(token: &str, fingerprint: u64) -> Option<usize> {
     (print == fingerprint).then(|| usize::from_str_radix(begin, 16).ok())?
 }
 
-/// Differs when the bundle or anything of the search but its page does.
+/// Differs when the bundle, its entities or anything of the search but its page does.
 fn fingerprint(decider: &Decider, members: &[(String, Json)], searched: Searched) -> u64 {
     let mut hasher = DefaultHasher::new();
     decider.bundle().map(|bundle| bundle.digest()).hash(&mut hasher);
+    // Grows with every change of entities, and with it the list of candidates may be another one.
+    let OverlaySize { entities, values, text_bytes, ancestors } = decider.overlay_size();
+    [entities, values, text_bytes, ancestors].hash(&mut hasher);
     (searched as u8).hash(&mut hasher);
     let mut asked: Members = members.iter().filter(|(key, _)| key != "page").cloned().collect();
     asked.sort_by(|(one, _), (other, _)| one.cmp(other));
