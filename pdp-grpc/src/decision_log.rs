@@ -27,7 +27,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -135,13 +135,14 @@ impl Drop for DecisionLog {
         // The thread ends when nothing more can come, after it has written what is there.
         self.queue = None;
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
 }
 
 /// So many records are written at once at most.
-const AT_ONCE: usize = 1_024;
+const AT_ONCE: usize = 8_192;
 /// How long records gather before they are written. A thread that waited for each would have to be woken for each, by
 /// the thread that decides; that costs more than deciding does.
 const GATHER: Duration = Duration::from_millis(5);
@@ -149,34 +150,23 @@ const GATHER: Duration = Duration::from_millis(5);
 fn write(mut sink: Sink, waiting: &Receiver<Vec<u8>>, shared: &Shared) {
     let mut announced = [0, 0];
     let mut lines = Vec::new();
-    loop {
-        let (mut records, mut is_over) = (0_u64, false);
+    // Idle, it sleeps until there is a record; busy, it is woken once for all that gathers meanwhile.
+    while let Ok(first) = waiting.recv() {
+        // Ended early by whoever closes the log.
+        thread::park_timeout(GATHER);
         lines.clear();
-        for _ in 0..AT_ONCE {
-            match waiting.try_recv() {
-                Ok(line) => {
-                    lines.extend_from_slice(&line);
-                    records += 1;
-                }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => {
-                    is_over = true;
-                    break;
-                }
-            }
+        lines.extend_from_slice(&first);
+        let mut records = 1_u64;
+        for line in waiting.try_iter().take(AT_ONCE) {
+            lines.extend_from_slice(&line);
+            records += 1;
         }
-        if records > 0 && sink.write(&lines).is_err() {
-            shared.dropped_write.fetch_add(records, Ordering::Relaxed);
-        } else {
-            announce(&mut sink, shared, &mut announced);
-        }
-        if is_over {
-            return;
-        }
-        if records == 0 {
-            thread::sleep(GATHER);
+        match sink.write(&lines) {
+            Ok(()) => announce(&mut sink, shared, &mut announced),
+            Err(_) => _ = shared.dropped_write.fetch_add(records, Ordering::Relaxed),
         }
     }
+    announce(&mut sink, shared, &mut announced);
 }
 
 /// Says what was lost since it was said last.

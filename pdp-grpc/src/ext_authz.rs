@@ -78,9 +78,8 @@ impl Service<http::Request<Body>> for ExtAuthzService {
             // A call may come with its body.
             .max_decoding_message_size(count(self.0.limits.batch_bytes_max))
             .max_encoding_message_size(count(self.0.limits.answer_bytes_max));
-        let peer = request.extensions().get::<Peer>();
-        let caller = self.0.desk.caller_of(peer.unwrap_or(&Peer::default()));
-        let method = CheckMethod(Arc::clone(&self.0), Arc::clone(caller));
+        let caller = Arc::clone(self.0.desk.caller_of(&Peer::of_request(&request)));
+        let method = CheckMethod(Arc::clone(&self.0), caller);
         Box::pin(async move { Ok(grpc.unary(method, request).await) })
     }
 }

@@ -74,8 +74,7 @@ impl AuthorizationService {
 
     /// Who asks. Without a connection to tell by it is somebody of whom nothing is known.
     fn caller(&self, request: &http::Request<Body>) -> Arc<Caller> {
-        let peer = request.extensions().get::<Peer>();
-        Arc::clone(self.0.desk.caller_of(peer.unwrap_or(&Peer::default())))
+        Arc::clone(self.0.desk.caller_of(&Peer::of_request(request)))
     }
 
     fn grpc<A: Message + 'static>(&self, bytes_max: u32) -> Grpc<Wire<A, Bytes>> {
