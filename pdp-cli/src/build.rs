@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use pdp_core::BundleName;
 use serde::Serialize;
 
 use crate::exit::{self, Exit, Failure};
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &BuildArgs, out: &mut Out) -> Result<Exit, Failure> {
     out.line(format_args!(
         "{}: {}, {}, {} bytes, compiled in {:.1} ms",
         args.output.display(),
-        render::bundle_name(&render::name_of(&bundle)),
+        BundleName::of(&bundle),
         render::count(bundle.policy_count(), "policy", "policies"),
         compiled.bytes.len(),
         render::ms(compiled.elapsed),

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pdp_core::Report;
+use pdp_core::{BundleName, Report};
 use serde::Serialize;
 
 use crate::exit::{self, Exit, Failure};
@@ -78,7 +78,7 @@ fn passed(loaded: &Loaded, out: &mut Out) -> Result<Exit, Failure> {
     out.line(format_args!(
         "{}  {}: {}, {}, {}; {}",
         out.paint().good("ok"),
-        render::bundle_name(&render::name_of(bundle)),
+        BundleName::of(bundle),
         render::count(bundle.policy_count(), "policy", "policies"),
         render::count(bundle.entity_count(), "entity", "entities"),
         render::count(bundle.cases().len(), "case", "cases"),

@@ -37,7 +37,6 @@ mod test;
 
 // Running it.
 mod serve;
-mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -80,7 +79,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
     Build(build::BuildArgs),
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     Answer(answer::AnswerArgs),
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::Duration;
 
-use pdp_core::{Bundle, BundleName, Effect, OwnedAnswer, Report, Severity};
+use pdp_core::{Effect, OwnedAnswer, Report, Severity};
 use serde::Serialize;
 
 use crate::exit::Failure;
@@ -32,9 +32,6 @@ pub(crate) struct Paint {
 pub(crate) struct Fields {
     rows: Vec<(&'static str, String)>,
 }
-
-/// Hexadecimal digits of a digest that are shown to people.
-const DIGEST_SHOWN_CHARS: usize = 12;
 
 // === impl Out ===
 
@@ -76,6 +73,11 @@ impl Out {
     pub(crate) fn shape(&mut self, shape: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer(&mut self.to, shape).map_err(|e| Failure::stdout(&e.into()))?;
         self.text("\n")
+    }
+
+    /// Where it goes, for work that writes by itself.
+    pub(crate) fn stream(&mut self) -> &mut dyn Write {
+        &mut *self.to
     }
 
     /// Hands everything written so far to the reader.
@@ -188,25 +190,6 @@ pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
-/// The part of a digest that people compare.
-pub(crate) fn short_digest(digest: &str) -> &str {
-    digest.get(..DIGEST_SHOWN_CHARS).unwrap_or(digest)
-}
-
-/// `agent-tools revision 3 (1a2b3c4d5e6f)`.
-pub(crate) fn bundle_name(name: &BundleName) -> String {
-    format!("{} revision {} ({})", shown(&name.name), name.revision, short_digest(&name.digest))
-}
-
-/// Which bundle this is, owned.
-pub(crate) fn name_of(bundle: &Bundle) -> BundleName {
-    BundleName {
-        name: bundle.name().to_owned(),
-        revision: bundle.revision(),
-        digest: bundle.digest_hex().to_owned(),
-    }
-}
-
 /// All findings, then how many there are.
 pub(crate) fn report(report: &Report) -> String {
     format!("{report}{}", report_count(report))
@@ -246,7 +229,7 @@ pub(crate) fn answer(answer: &OwnedAnswer, paint: Paint) -> String {
         }),
     );
     match &answer.bundle {
-        Some(name) => fields.push("bundle", bundle_name(name)),
+        Some(name) => fields.push("bundle", name.to_string()),
         None => fields.push("bundle", "none"),
     }
     format!("{}  {}\n{}", paint.effect(answer.effect), answer.reason.as_str(), fields.render(paint))

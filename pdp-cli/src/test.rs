@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use pdp_core::{Bundle, CaseResult, DecideOptions, Decider, OwnedAnswer, Scratch, run_cases};
+use pdp_core::{
+    Bundle, BundleName, CaseResult, DecideOptions, Decider, OwnedAnswer, Scratch, run_cases,
+};
 use serde::Serialize;
 
 use crate::exit::{self, Exit, Failure};
@@ -140,7 +142,7 @@ impl Outcome {
         for result in self.results.iter().filter(|result| !result.passed()) {
             text.push_str(&failure_text(self.name(result), result, paint));
         }
-        let name = render::bundle_name(&render::name_of(&self.bundle));
+        let name = BundleName::of(&self.bundle).to_string();
         text.push_str(&summary(&name, self.results.len(), self.failed(), paint));
         if !self.results.is_empty() {
             text.push_str(&unexercised_text(&self.unexercised));

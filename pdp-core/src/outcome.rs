@@ -3,6 +3,8 @@
 //! An [`Answer`] borrows from the caller's scratch and from the bundle; [`Answer::to_owned`] copies it for a log or
 //! a wire. Reason codes are stable: they are part of the API and of every wire format.
 
+use std::fmt;
+
 use crate::bundle::Bundle;
 use crate::ids::PolicyIx;
 use crate::scratch::LegSpan;
@@ -256,6 +258,20 @@ fn policy_id(bundle: Option<&Bundle>, ix: PolicyIx) -> &str {
 }
 
 // === impl BundleName ===
+
+/// Hexadecimal digits of a digest that are shown to people.
+const DIGEST_SHOWN_CHARS: usize = 12;
+
+/// `agent-tools revision 3 (1a2b3c4d5e6f)`, with control characters escaped.
+impl fmt::Display for BundleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.name.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_debug())? } else { write!(f, "{c}")? }
+        }
+        let digest = self.digest.get(..DIGEST_SHOWN_CHARS).unwrap_or(&self.digest);
+        write!(f, " revision {} ({digest})", self.revision)
+    }
+}
 
 impl BundleName {
     /// Names a bundle.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pdp_core::Datetime;
+use serde::{Deserialize, Serialize};
 
 use crate::access::CallerRule;
 use crate::decision_log::LogConfig;
@@ -82,8 +83,10 @@ pub struct Config {
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Datetime + Send + Sync>);
 
-/// Every maximum of a server, with its unit last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Every maximum of a server, with its unit last. Read from settings by name: what is not there is as in
+/// [`Limits::SIDECAR`], and what is unknown is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Largest `Authorize` request, in bytes. What is larger is refused before it is read.
     pub message_bytes_max: u32,
@@ -250,8 +253,8 @@ impl Limits {
         drain_deadline_ms: 10_000,
     };
 
-    /// Says which limit is outside its range, if one is.
-    pub fn check(&self) -> Result<(), LimitError> {
+    /// Says which limits are outside their ranges.
+    pub fn outside(&self) -> Vec<LimitError> {
         const ANY: u32 = u32::MAX;
         // HTTP/2 fixes the range of frames and windows; the libraries below us stop the process outside of it.
         const WINDOW: u32 = (1 << 31) - 1;
@@ -282,10 +285,15 @@ impl Limits {
             ("drain_notice_ms", self.drain_notice_ms, 0, ANY),
             ("drain_deadline_ms", self.drain_deadline_ms, 0, ANY),
         ];
-        match ranges.into_iter().find(|(_, value, min, max)| !(min..=max).contains(&value)) {
-            Some((name, value, min, max)) => Err(LimitError { name, value, min, max }),
-            None => Ok(()),
-        }
+        let outside =
+            ranges.into_iter().filter(|(_, value, min, max)| !(min..=max).contains(&value));
+        outside.map(|(name, value, min, max)| LimitError { name, value, min, max }).collect()
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::SIDECAR
     }
 }
 
@@ -308,14 +316,15 @@ mod tests {
 
     #[test]
     fn the_standard_settings_are_within_their_ranges_and_local() {
-        Limits::SIDECAR.check().unwrap();
+        assert!(Limits::SIDECAR.outside().is_empty());
+        assert_eq!(Config::sidecar().check().map_err(|error| error.to_string()), Ok(()));
         assert!(Config::sidecar().address.ip().is_loopback());
         assert!(!Config::sidecar().trust_delegation);
     }
 
     #[test]
     fn a_limit_outside_its_range_is_named_with_the_range() {
-        let check = |limits: Limits| limits.check().unwrap_err().to_string();
+        let check = |limits: Limits| limits.outside().pop().unwrap().to_string();
         assert_eq!(
             check(Limits { frame_bytes_max: 100, ..Limits::SIDECAR }),
             "the limit `frame_bytes_max` is 100; set it to 16384 at least and 16777215 at most"

@@ -24,7 +24,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::accept::{Incoming, Terms};
 use crate::admin::Admin;
 use crate::authzen::Authzen;
-use crate::config::{Config, ConfigError, LimitError, Limits};
+use crate::config::{Config, ConfigError, Limits};
 use crate::decision_log::{DecisionLog, LogTarget};
 use crate::desk::{Desk, Telemetry};
 use crate::ext_authz::ExtAuthzService;
@@ -58,14 +58,10 @@ pub struct BoundServer {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// A limit is outside its range.
-    Limit(LimitError),
-    /// What is configured is dangerous and not said to be wanted, or contradicts itself.
+    /// What is configured is dangerous and not said to be wanted, contradicts itself, or is outside its range.
     Config(ConfigError),
     /// Certificates or keys cannot be used.
     Tls(TlsError),
-    /// The listener for operators would be open to other machines, and nobody said that it may be.
-    AdminAnywhere(SocketAddr),
     /// The decision log cannot be opened.
     Log(LogError),
     /// The address cannot be listened on.
@@ -105,17 +101,11 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When a limit is outside its range, or the address is in use, not permitted, or not one of this machine.
+    /// When the configuration is refused, or the address is in use, not permitted, or not one of this machine.
     pub fn bind(config: Config, live: Arc<Live>) -> Result<BoundServer, ServeError> {
-        config.limits.check().map_err(ServeError::Limit)?;
         config.check().map_err(ServeError::Config)?;
         let tls = config.tls.clone().map(Tls::open).transpose().map_err(ServeError::Tls)?;
-        let admin = match config.admin {
-            Some(address) if !address.ip().is_loopback() && !config.admin_anywhere => {
-                return Err(ServeError::AdminAnywhere(address));
-            }
-            address => address.map(listen_http).transpose()?,
-        };
+        let admin = config.admin.map(listen_http).transpose()?;
         let http = config.http.map(listen_http).transpose()?;
         let log = match &config.log {
             Some(log) => Some(DecisionLog::start(log.clone()).map_err(|source| {
@@ -364,14 +354,8 @@ fn count(limit: u32) -> usize {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ServeError::Limit(error) => error.fmt(f),
             ServeError::Config(error) => error.fmt(f),
             ServeError::Tls(error) => error.fmt(f),
-            ServeError::AdminAnywhere(address) => write!(
-                f,
-                "`{address}` would tell other machines what is decided here; listen for operators on a loopback \
-                 address, or say `admin_anywhere` where the network lets only operators reach it"
-            ),
             ServeError::Log(error) => error.fmt(f),
             ServeError::Listen(error) => error.fmt(f),
             ServeError::Transport(error) => error.fmt(f),
@@ -382,10 +366,7 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ServeError::Limit(_)
-            | ServeError::Config(_)
-            | ServeError::Tls(_)
-            | ServeError::AdminAnywhere(_) => None,
+            ServeError::Config(_) | ServeError::Tls(_) => None,
             ServeError::Log(error) => Some(&error.source),
             ServeError::Listen(error) => Some(&error.source),
             ServeError::Transport(error) => Some(&error.source),

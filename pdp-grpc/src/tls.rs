@@ -64,6 +64,19 @@ struct Files {
     client_ca: Option<Vec<u8>>,
 }
 
+// === impl TlsConfig ===
+
+impl TlsConfig {
+    /// Reads the files and says whether they fit together; [`crate::Server::bind`] does it as well.
+    ///
+    /// # Errors
+    ///
+    /// When they do not: which, and why.
+    pub fn check(&self) -> Result<(), TlsError> {
+        Tls::open(self.clone()).map(drop)
+    }
+}
+
 // === impl Tls ===
 
 impl Tls {

@@ -162,11 +162,23 @@ fn the_decide_half_contains_no_cedar_crate() {
         "Cedar crates",
         half.lines().filter(|line| line.starts_with("cedar")).map(str::to_owned).collect(),
     );
+    let sidecar =
+        cargo(&["tree", "--package", "pdp-sidecar", "--edges", "normal,build", "--prefix", "none"]);
+    assert!(sidecar.contains("tonic v"), "Cargo was asked for the right package:\n{sidecar}");
+    let front = ["cedar", "miette", "lalrpop", "pdp-cli"];
+    none(
+        "parts of the front end in what serves",
+        sidecar
+            .lines()
+            .filter(|line| front.iter().any(|name| line.starts_with(name)))
+            .map(str::to_owned)
+            .collect(),
+    );
 }
 
 #[test]
 fn no_shipped_package_has_faults() {
-    for package in ["pdp-cli", "pdp-grpc"] {
+    for package in ["pdp-cli", "pdp-grpc", "pdp-sidecar"] {
         let tree = cargo(&[
             "tree",
             "--package",

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pdp_core::{Diagnostic, ErrorKind, LegRole, OwnedLeg, Reason};
+use pdp_core::{BundleName, Diagnostic, ErrorKind, LegRole, OwnedLeg, Reason};
 
 use super::*;
 
@@ -145,10 +145,4 @@ fn findings_are_counted() {
     assert_eq!(report_count(&findings), "2 errors, 1 warning");
     assert!(report(&findings).ends_with("\n2 errors, 1 warning"));
     assert_eq!(report_count(&Report::default()), "0 errors, 0 warnings");
-}
-
-#[test]
-fn a_short_digest_is_left_alone() {
-    assert_eq!(short_digest("abc"), "abc");
-    assert_eq!(short_digest("0123456789abcdef"), "0123456789ab");
 }

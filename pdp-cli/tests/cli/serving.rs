@@ -193,7 +193,7 @@ fn a_folder_that_changes_is_served_as_it_is_then() {
     assert_eq!(allowed(&served), Some(0));
     // A bad edit changes nothing, and is said with what is wrong.
     starter.append("bundle.toml", "\nunheard_of = 1\n");
-    served.says("pdp: still serving starter revision 1 ");
+    served.says("still serving starter revision 1 ");
     served.says("unheard_of");
     assert_eq!(allowed(&served), Some(0));
     // A case that fails is as bad as a text that cannot be read.
@@ -204,7 +204,7 @@ fn a_folder_that_changes_is_served_as_it_is_then() {
     // A good one is served.
     starter.edit("more.cedar", "forbid(principal, action, resource);", "// nobody");
     starter.edit("bundle.toml", "revision = 1", "revision = 2");
-    served.says("pdp: now serving starter revision 2 ");
+    served.says("now serving starter revision 2 ");
     let answer = ask(&["--server", &served.url()], "User::\"bob\"", &[]).json();
     assert_eq!(answer["bundle"]["revision"], 2, "{answer}");
 }

@@ -25,7 +25,7 @@ fn wrong_command_lines() {
         (&["bench", "x", "--seconds", "long"], "give a number of seconds such as `3` or `0.5`"),
         (
             &["serve", "x", "--listen", "8170"],
-            "give an IP address and a port such as `127.0.0.1:8170`",
+            "no IP address with a port, such as `127.0.0.1:8170`",
         ),
         (&["decide"], "PATH"),
         (&["decide", "x"], "--principal <UID>"),

@@ -42,9 +42,15 @@ impl Insecure {
 // === impl Config ===
 
 impl Config {
-    /// Says what is dangerous without being named, and what contradicts itself, if anything does.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let mut problems = Vec::new();
+    /// Says what is dangerous without being named, what contradicts itself and which limits are outside their ranges, all
+    /// at once. Nothing is opened; [`crate::Server::bind`] does it as well.
+    ///
+    /// # Errors
+    ///
+    /// When there is anything to say.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut problems: Vec<String> =
+            self.limits.outside().iter().map(ToString::to_string).collect();
         self.check_listener(&mut problems);
         self.check_callers(&mut problems);
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
@@ -74,6 +80,23 @@ impl Config {
             problems.push(format!(
                 "`{http}` answers AuthZEN to other machines without TLS; listen on a loopback address behind a proxy \
                  that has it, or say `plaintext_anywhere`"
+            ));
+        }
+        if let Some(url) = &self.public_url
+            && !is_base_url(url)
+        {
+            problems.push(format!(
+                "`public_url` is `{url}`; give a URL that begins with `https://` or `http://` and has no query and no \
+                 fragment"
+            ));
+        }
+        if let Some(admin) = self.admin
+            && !admin.ip().is_loopback()
+            && !self.admin_anywhere
+        {
+            problems.push(format!(
+                "`{admin}` would tell other machines what is decided here; listen for operators on a loopback address, or \
+                 say `admin_anywhere` where the network lets only operators reach it"
             ));
         }
         if let Some(socket) = &self.unix {
@@ -129,6 +152,15 @@ impl Config {
     fn knows_certificates(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
     }
+}
+
+/// Whether endpoints can be appended to it.
+fn is_base_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let is_plain = |c: char| c.is_ascii_graphic() && !"?#\\\"<>".contains(c);
+        !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(is_plain)
+    })
 }
 
 // === impl ConfigError ===
