@@ -1,21 +1,14 @@
 //! Envoy's questions over gRPC: what is allowed and denied, and that no bytes get anything but a well-formed answer.
-//!
-//! Messages are put together byte by byte from the numbers of Envoy's published definitions, not by the code that
-//! reads them.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::sync::Arc;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
+use pdp_tests::check::{Check, Client};
 use pdp_tests::desk;
 use pdp_tests::rng::Rng;
 use pdp_tests::served::Served;
-use prost::Message;
-use prost::bytes::{Buf, BufMut};
-use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::transport::Channel;
-use tonic::{Request, Status};
+use serde_json::json;
 
 const MANIFEST: &str = "name = \"edge\"\nrevision = 1\nentities_complete = false\n";
 
@@ -30,6 +23,7 @@ entity = 'User::"{value}"'
 [context]
 path = "path"
 note = "body"
+level = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "level" } }
 
 [[route]]
 path = "/docs/{id}"
@@ -40,145 +34,10 @@ path = "/hidden/{id}"
 deny = { status = 404, body = "gone", headers = { "x-why" = "no" } }
 "#;
 
-const POLICY: &str =
-    r#"@id("p") permit(principal == User::"ann", action == Action::"GET", resource == Doc::"7");"#;
-
-/// Bytes in, bytes out.
-#[derive(Debug, Default)]
-struct Raw;
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Answer {
-    #[prost(message, optional, tag = "1")]
-    status: Option<Code>,
-    #[prost(message, optional, tag = "2")]
-    denied: Option<Denied>,
-    #[prost(message, optional, tag = "3")]
-    ok: Option<Allowed>,
-    #[prost(bytes = "vec", optional, tag = "4")]
-    metadata: Option<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Code {
-    #[prost(int32, tag = "1")]
-    code: i32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Denied {
-    #[prost(message, optional, tag = "1")]
-    status: Option<Code>,
-    #[prost(message, repeated, tag = "2")]
-    headers: Vec<Set>,
-    #[prost(string, tag = "3")]
-    body: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Allowed {
-    #[prost(message, repeated, tag = "2")]
-    headers: Vec<Set>,
-    #[prost(string, repeated, tag = "5")]
-    remove: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Set {
-    #[prost(message, optional, tag = "1")]
-    header: Option<Header>,
-    #[prost(int32, tag = "3")]
-    append_action: i32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Header {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-struct Call<'a> {
-    subject: &'a str,
-    namespace: &'a str,
-    path: &'a str,
-    headers: &'a [(&'a str, &'a str)],
-    extension: Option<&'a str>,
-}
-
-const CALL: Call<'_> = Call {
-    subject: "ann",
-    namespace: "envoy.filters.http.jwt_authn",
-    path: "/docs/7?x=1",
-    headers: &[],
-    extension: None,
-};
-
-// === impl Call ===
-
-impl Call<'_> {
-    fn bytes(&self) -> Vec<u8> {
-        let entry = |key: &str, value: &[u8]| [field(1, key.as_bytes()), field(2, value)].concat();
-        let mut http =
-            [field(2, b"GET"), field(4, self.path.as_bytes()), field(5, b"h:80")].concat();
-        for (key, value) in self.headers {
-            http.extend(field(3, &entry(key, value.as_bytes())));
-        }
-        let claims = field(1, &entry("sub", &field(3, self.subject.as_bytes())));
-        let namespace = field(1, &entry("jwt", &field(5, &claims)));
-        let metadata = field(1, &entry(self.namespace, &namespace));
-        let mut attributes = [field(4, &field(2, &http)), field(11, &metadata)].concat();
-        if let Some(key) = self.extension {
-            attributes.extend(field(10, &entry(key, b"x")));
-        }
-        field(1, &attributes)
-    }
-}
-
-/// A field that has a length.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![number << 3 | 2];
-    prost::encoding::encode_varint(bytes.len() as u64, &mut out);
-    out.extend(bytes);
-    out
-}
-
-// === impl Raw ===
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = Vec<u8>;
-    type Encoder = Raw;
-    type Decoder = Raw;
-
-    fn encoder(&mut self) -> Raw {
-        Raw
-    }
-
-    fn decoder(&mut self) -> Raw {
-        Raw
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining()).to_vec()))
-    }
-}
+const POLICY: &str = r#"
+@id("p") permit(principal == User::"ann", action == Action::"GET", resource == Doc::"7");
+@id("level") permit(principal, action, resource == Doc::"8") when { context.level > 2 };
+"#;
 
 fn start(files: &[(&str, &str)]) -> Served {
     let bytes = desk::compile(files).unwrap();
@@ -186,81 +45,88 @@ fn start(files: &[(&str, &str)]) -> Served {
     Served::start(Arc::new(bundle), Datetime(0), |_| {})
 }
 
-async fn connect(served: &Served) -> Grpc<Channel> {
-    Grpc::new(Channel::from_shared(served.url()).unwrap().connect().await.unwrap())
+fn edge() -> Served {
+    start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", ROUTES)])
 }
 
-/// The answer, which is never a gRPC error and never half of one.
-async fn ask(client: &mut Grpc<Channel>, message: Vec<u8>) -> Answer {
-    client.ready().await.unwrap();
-    let path = "/envoy.service.auth.v3.Authorization/Check".parse().unwrap();
-    let response = client.unary(Request::new(message), path, Raw).await.unwrap();
-    let answer = Answer::decode(response.into_inner().as_slice()).unwrap();
-    let code = answer.status.as_ref().unwrap().code;
-    assert!(answer.metadata.is_some());
-    match (&answer.ok, &answer.denied) {
-        (Some(_), None) => assert_eq!(code, 0),
-        (None, Some(denied)) => {
-            assert_eq!(code, 7);
-            assert!((400..600).contains(&denied.status.as_ref().unwrap().code));
-        }
-        _ => unreachable!("{answer:?}"),
-    }
-    answer
+/// A call by somebody.
+fn by(subject: &str, target: &str) -> Check {
+    Check::get(target).claims(json!({ "sub": subject }))
 }
 
 #[tokio::test]
 async fn a_call_is_allowed_or_denied_as_the_bundle_says() {
-    let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", ROUTES)]);
-    let client = &mut connect(&served).await;
+    let served = edge();
+    let client = &mut Client::connect(&served).await;
+    let call = || by("ann", "/docs/7?x=1");
 
-    let headers = &[("x-pdp-role", "admin"), ("X-PDP-Reason", "mine"), ("accept", "*/*")];
-    let allowed = ask(client, Call { headers, ..CALL }.bytes()).await.ok.unwrap();
+    let headed = call().header("x-pdp-role", "admin").header("X-PDP-Reason", "mine");
+    let allowed = client.ask(&headed.header("accept", "*/*")).await;
+    assert!(allowed.allowed);
     assert_eq!(allowed.remove, ["authorization", "x-pdp-role"]);
-    let set: Vec<_> = allowed.headers.iter().map(|set| set.header.clone().unwrap().key).collect();
+    let set: Vec<_> = allowed.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(set, ["x-pdp-decision-id", "x-pdp-reason"]);
-    assert!(allowed.headers.iter().all(|set| set.append_action == 2));
 
-    let partial = &[("x-envoy-auth-partial-body", "true")];
+    let mut elsewhere = call();
+    let claims = elsewhere.metadata.pop_first().unwrap().1;
+    elsewhere.metadata.insert("envoy.filters.http.lua".to_owned(), claims);
     for (call, reason) in [
-        (Call { subject: "bob", ..CALL }, "not_permitted"),
-        (Call { subject: "", ..CALL }, "identity_malformed"),
-        (Call { namespace: "envoy.filters.http.lua", ..CALL }, "no_principal"),
-        (Call { path: "/docs/8", ..CALL }, "not_permitted"),
-        (Call { path: "/docs/../docs/7", ..CALL }, "path_ambiguous"),
-        (Call { path: "/docs/%37", ..CALL }, "path_ambiguous"),
-        (Call { path: "/elsewhere", ..CALL }, "no_route"),
-        (Call { headers: partial, ..CALL }, "body_unreadable"),
-        (Call { extension: Some("pdp.anything"), ..CALL }, "unknown_extension"),
+        (by("bob", "/docs/7"), "not_permitted"),
+        (by("", "/docs/7"), "identity_malformed"),
+        (elsewhere, "no_principal"),
+        (by("ann", "/docs/9"), "not_permitted"),
+        (by("ann", "/docs/../docs/7"), "path_ambiguous"),
+        (by("ann", "/docs/%37"), "path_ambiguous"),
+        (by("ann", "/elsewhere"), "no_route"),
+        (call().header("x-envoy-auth-partial-body", "true"), "body_unreadable"),
+        (call().extension("pdp.anything", "x"), "unknown_extension"),
     ] {
-        let denied = ask(client, call.bytes()).await.denied.unwrap();
-        assert_eq!(denied.status.unwrap().code, 403);
+        let denied = client.ask(&call).await;
+        assert_eq!(denied.status, 403);
         let start = format!("{{\"reason\":\"{reason}\"");
         assert!(denied.body.starts_with(&start), "{} is not {reason}", denied.body);
     }
-    assert!(ask(client, Call { extension: Some("theirs"), ..CALL }.bytes()).await.ok.is_some());
+    assert!(client.ask(&call().extension("theirs", "x")).await.allowed);
 
-    let hidden = ask(client, Call { path: "/hidden/7", subject: "bob", ..CALL }.bytes()).await;
-    let hidden = hidden.denied.unwrap();
-    assert_eq!((hidden.status.unwrap().code, hidden.body.as_str()), (404, "gone"));
-    assert_eq!(hidden.headers[0].header.clone().unwrap().key, "x-why");
+    let hidden = client.ask(&by("bob", "/hidden/7")).await;
+    assert_eq!((hidden.status, hidden.body.as_str()), (404, "gone"));
+    assert_eq!(hidden.headers, [("x-why".to_owned(), "no".to_owned())]);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_is_an_integer_is_one_in_policies() {
+    let served = edge();
+    let client = &mut Client::connect(&served).await;
+    let leveled = |level| Check::get("/docs/8").claims(json!({ "sub": "ann", "level": level }));
+    for (level, reason) in [
+        (json!(3), "permitted"),
+        (json!(2), "not_permitted"),
+        (json!(2.5), "identity_malformed"),
+        (json!(1e300), "identity_malformed"),
+        (json!([3]), "identity_malformed"),
+    ] {
+        let told = client.ask(&leveled(level.clone())).await;
+        assert_eq!(told.reason(), reason, "{level}");
+        assert_eq!(told.allowed, reason == "permitted", "{level}");
+    }
     served.stop().await;
 }
 
 #[tokio::test]
 async fn without_routes_every_call_is_denied() {
     let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY)]);
-    let client = &mut connect(&served).await;
-    let denied = ask(client, CALL.bytes()).await.denied.unwrap();
+    let client = &mut Client::connect(&served).await;
+    let denied = client.ask(&by("ann", "/docs/7")).await;
     assert_eq!(denied.body, "{\"reason\":\"no_routes\"}");
     served.stop().await;
 }
 
 #[tokio::test]
 async fn damaged_messages_get_a_well_formed_answer() {
-    let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", ROUTES)]);
-    let client = &mut connect(&served).await;
-    let sound = Call { headers: &[("accept", "*/*"), ("x-pdp-a", "b")], ..CALL }.bytes();
+    let served = edge();
+    let client = &mut Client::connect(&served).await;
+    let sound = by("ann", "/docs/7").header("accept", "*/*").header("x-pdp-a", "b").bytes();
     let mut rng = Rng::new(&[7]);
     let mut denied = 0;
     for _ in 0..5_000 {
@@ -274,7 +140,7 @@ async fn damaged_messages_get_a_well_formed_answer() {
                 _ => message.insert(at, rng.bits() as u8),
             }
         }
-        denied += u32::from(ask(client, message).await.denied.is_some());
+        denied += u32::from(!client.send(message).await.allowed);
     }
     // Some damage is to what nobody reads.
     assert!(denied > 2_500, "{denied}");

@@ -1,7 +1,7 @@
 //! A `CheckRequest` from its bytes: the fields that deciding needs, where they stand; all others are passed over.
 //!
 //! Texts stay bytes, because whether they must be UTF-8 is for the path and header rules to say. Claims that are
-//! numbers are not read: the wire has them as floating point.
+//! numbers come as floating point; taken are those that are certainly the integer that the token has.
 
 use std::net::IpAddr;
 
@@ -220,10 +220,12 @@ fn member<'a>(fields: Fields<'a>, name: &str) -> Result<Option<Fields<'a>>, Dama
     Ok(found)
 }
 
-fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
+/// A claim's value.
+pub(super) fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
     let mut found = ClaimValue::Other;
     each(value, |_, number, payload| {
         found = match number {
+            2 => integer(payload.double()?).map_or(ClaimValue::Other, ClaimValue::Long),
             3 => ClaimValue::Text(payload.text()?.to_owned()),
             4 => ClaimValue::Bool(payload.varint()? != 0),
             _ => ClaimValue::Other,
@@ -231,4 +233,14 @@ fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
         Ok(())
     })?;
     Ok(found)
+}
+
+/// From here on another integer could have become the same number on its way.
+const INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0;
+
+/// The integer that a number is without loss.
+fn integer(number: f64) -> Option<i64> {
+    // Neither infinities nor what is no number are below anything here.
+    let exact = number.abs() < INTEGERS_BELOW && number.fract() == 0.0;
+    exact.then_some(number as i64)
 }
