@@ -228,12 +228,23 @@ impl Told {
         };
         assert_eq!(code, if told.allowed { 0 } else { 7 }, "gRPC's codes");
         assert!(told.allowed || (400..600).contains(&told.status), "{told:?}");
+        assert_eq!(told.id().len(), 26, "{told:?}");
         told
+    }
+
+    /// Its name in the decision log.
+    pub fn id(&self) -> &str {
+        &self.metadata["decision_id"]
     }
 
     /// Why.
     pub fn reason(&self) -> &str {
         &self.metadata["reason"]
+    }
+
+    /// What made the call no question, if it was none, else why.
+    pub fn cause(&self) -> &str {
+        self.metadata.get("refusal").map_or(self.reason(), String::as_str)
     }
 }
 

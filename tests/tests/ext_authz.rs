@@ -82,9 +82,10 @@ async fn a_call_is_allowed_or_denied_as_the_bundle_says() {
         (call().extension("pdp.anything", "x"), "unknown_extension"),
     ] {
         let denied = client.ask(&call).await;
-        assert_eq!(denied.status, 403);
-        let start = format!("{{\"reason\":\"{reason}\"");
-        assert!(denied.body.starts_with(&start), "{} is not {reason}", denied.body);
+        assert_eq!((denied.status, denied.cause()), (403, reason));
+        let body: serde_json::Value = serde_json::from_str(&denied.body).unwrap();
+        let said = body["refusal"].as_str().or(body["reason"].as_str());
+        assert_eq!((said, body["decision_id"].as_str()), (Some(reason), Some(denied.id())));
     }
     assert!(client.ask(&call().extension("theirs", "x")).await.allowed);
 
@@ -107,7 +108,7 @@ async fn a_claim_that_is_an_integer_is_one_in_policies() {
         (json!([3]), "identity_malformed"),
     ] {
         let told = client.ask(&leveled(level.clone())).await;
-        assert_eq!(told.reason(), reason, "{level}");
+        assert_eq!(told.cause(), reason, "{level}");
         assert_eq!(told.allowed, reason == "permitted", "{level}");
     }
     served.stop().await;
@@ -118,7 +119,7 @@ async fn without_routes_every_call_is_denied() {
     let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY)]);
     let client = &mut Client::connect(&served).await;
     let denied = client.ask(&by("ann", "/docs/7")).await;
-    assert_eq!(denied.body, "{\"reason\":\"no_routes\"}");
+    assert_eq!((denied.reason(), denied.cause()), ("invalid_request", "no_routes"));
     served.stop().await;
 }
 

@@ -18,7 +18,9 @@ fn without_a_bundle_every_call_is_denied() {
     let desk = Desk::new(&Config::sidecar(), live, Arc::default());
     let caller = desk.caller_of(&Peer::default());
     for message in [&b""[..], b"\xff", b"\x0a\x00"] {
-        assert_eq!(check(&desk, caller, message), CheckResponse::refused("no_bundle"));
+        let denied = check(&desk, caller, message).denied.unwrap();
+        let start = "{\"reason\":\"no_bundle\",\"refusal\":\"no_bundle\",\"decision_id\":\"";
+        assert!(denied.body.starts_with(start), "{}", denied.body);
     }
 }
 
