@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::{Arena, read_uid};
 
+mod ready;
+
+pub use ready::{ReadyRoute, Routes};
+
 /// More routes than this are refused: a call is compared with one after the other.
 const ROUTES_MAX: usize = 1024;
 /// A path template has at most so many segments.
@@ -189,9 +193,8 @@ pub(crate) struct RouteFault {
 }
 
 /// Reads the routes section.
-pub(crate) fn read(json: &[u8]) -> Option<RouteTable> {
-    let table: RouteTable = serde_json::from_slice(json).ok()?;
-    table.faults().is_empty().then_some(table)
+pub(crate) fn read(json: &[u8]) -> Option<Routes> {
+    Routes::new(serde_json::from_slice(json).ok()?).ok()
 }
 
 /// Writes the routes section.
@@ -264,18 +267,13 @@ impl RouteTable {
     }
 
     /// The action of a route, as a template.
-    pub fn action_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
+    pub(crate) fn action_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
         route.action.as_deref().or(self.action.as_deref())
     }
 
     /// The resource of a route, as a template.
-    pub fn resource_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
+    pub(crate) fn resource_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
         route.resource.as_deref().or(self.resource.as_deref())
-    }
-
-    /// Whether any call needs its body.
-    pub fn reads_body(&self) -> bool {
-        self.context.values().any(|fact| *fact == Fact::Body)
     }
 
     /// All entity templates but actions.
@@ -300,7 +298,7 @@ impl Route {
     /// # Errors
     ///
     /// A sentence, when it is not a path template.
-    pub fn segments(&self) -> Result<Vec<Segment>, String> {
+    pub(crate) fn segments(&self) -> Result<Vec<Segment>, String> {
         let rest = self.path.strip_prefix('/').ok_or("a path begins with `/`")?;
         let pieces: Vec<&str> = rest.split('/').collect();
         if pieces.len() > SEGMENTS_MAX {

@@ -91,14 +91,14 @@ impl Refusal {
 
 // === impl Router ===
 
-impl Router {
+impl<'a> Router<'a> {
     /// Says which route a call takes and what it asks. Texts that are not in the call are made in `arena`.
     ///
     /// # Errors
     ///
     /// When the call is no question.
-    pub fn question<'a>(
-        &'a self,
+    pub fn question(
+        self,
         message: &HttpMessage<'a>,
         claims: &dyn Claims,
         arena: &'a Arena,
@@ -110,11 +110,11 @@ impl Router {
         let host: &str = arena.alloc_str(&host(message.host).ok_or(Refusal::Host)?);
         let target = Target::read(message.target).map_err(Refusal::Path)?;
         let matched = self.find(method, host, target.path).ok_or(Refusal::NoRoute)?;
-        let prepared = matched.prepared;
+        let ready = matched.ready;
         let fill = |template: &'a UidTemplate| {
             uid(template, arena, |name| match name {
                 "method" => Some(method),
-                "template" => Some(&prepared.route.path),
+                "template" => Some(&ready.route.path),
                 "path" => Some(target.path),
                 "host" => Some(host),
                 name => {
@@ -123,19 +123,19 @@ impl Router {
                 }
             })
         };
-        let (action, resource) = (fill(&prepared.action)?, fill(&prepared.resource)?);
-        let principal = match &prepared.principal {
+        let (action, resource) = (fill(&ready.action)?, fill(&ready.resource)?);
+        let principal = match &ready.principal {
             Some(principal) => fill(principal)?,
             None => self.principal(message, claims, arena)?,
         };
-        let on_behalf_of = match (&self.table.on_behalf_of, &self.on_behalf_of) {
-            (Some(identity), Some(template)) => stated(identity, message, claims)?
+        let on_behalf_of = match &self.0.on_behalf_of {
+            Some((identity, template)) => stated(identity, message, claims)?
                 .map(|value| uid(template, arena, |_| Some(&value)))
                 .transpose()?,
-            _ => None,
+            None => None,
         };
-        let mut context = Vec::with_capacity(self.table.context.len());
-        for (key, fact) in &self.table.context {
+        let mut context = Vec::with_capacity(self.0.context.len());
+        for (key, fact) in &self.0.context {
             let value = match fact {
                 Fact::Path => Some(Value::String(target.path)),
                 Fact::Method => Some(Value::String(method)),
@@ -169,17 +169,17 @@ impl Router {
     }
 
     /// Whether any call must come with its whole body.
-    pub fn reads_body(&self) -> bool {
-        self.table.reads_body()
+    pub fn reads_body(self) -> bool {
+        self.0.reads_body()
     }
 
-    fn principal<'a>(
-        &'a self,
+    fn principal(
+        self,
         message: &HttpMessage<'a>,
         claims: &dyn Claims,
         arena: &'a Arena,
     ) -> Result<Uid<'a>, Refusal> {
-        for (identity, template) in self.table.principal.iter().zip(&self.principal) {
+        for (identity, template) in &self.0.principal {
             if let Some(value) = stated(identity, message, claims)? {
                 return uid(template, arena, |_| Some(&value));
             }

@@ -10,12 +10,10 @@
 mod answer;
 mod read;
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pdp_core::{Bundle, Decider};
+use pdp_core::Decider;
 use pdp_edge::Router;
 use prost::bytes::Bytes;
 use tonic::body::Body;
@@ -45,11 +43,6 @@ struct Shared {
 }
 
 struct CheckMethod(Arc<Shared>, Arc<Caller>);
-
-thread_local! {
-    // Per thread, so that no call waits for another one while a table is prepared; by the digest of its bundle.
-    static ROUTER: RefCell<Option<([u8; 32], Rc<Router>)>> = const { RefCell::new(None) };
-}
 
 // === impl ExtAuthzService ===
 
@@ -120,7 +113,8 @@ fn answer(
         CheckResponse::refused(&verdict, code, bundle)
     };
     let Some(bundle) = bundle else { return refused("no_bundle") };
-    let Some(router) = router(bundle) else { return refused("no_routes") };
+    let Some(routes) = bundle.routes() else { return refused("no_routes") };
+    let router = Router::new(routes);
     let Ok(check) = Check::read(message) else { return refused("malformed") };
     if check.unknown_extension {
         return refused("unknown_extension");
@@ -139,19 +133,6 @@ fn answer(
         Some(code) => CheckResponse::refused(&verdict, code, Some(bundle)),
         None => CheckResponse::decided(&verdict, bundle, matched.route(), &check),
     }
-}
-
-/// The bundle's table, prepared.
-fn router(bundle: &Bundle) -> Option<Rc<Router>> {
-    let digest = bundle.digest();
-    ROUTER.with_borrow_mut(|kept| match kept {
-        Some((of, router)) if *of == digest => Some(Rc::clone(router)),
-        _ => {
-            let router = Rc::new(Router::new(bundle.routes()?).ok()?);
-            *kept = Some((digest, Rc::clone(&router)));
-            Some(router)
-        }
-    })
 }
 
 #[cfg(test)]

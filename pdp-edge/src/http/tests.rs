@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use pdp_core::{Route, RouteTable};
+use pdp_core::{Route, RouteTable, Routes};
 
 use super::*;
 
@@ -17,7 +17,7 @@ impl Claims for Known {
     }
 }
 
-fn router() -> Router {
+fn routes() -> Routes {
     let claim =
         Claim { namespace: "n".to_owned(), payload: "jwt".to_owned(), name: "sub".to_owned() };
     let user =
@@ -43,7 +43,7 @@ fn router() -> Router {
         ("tenants", Fact::Header("x-tenant".to_owned())),
         ("stage", Fact::Literal(Literal::String("prod".to_owned()))),
     ];
-    Router::new(&RouteTable {
+    Routes::new(RouteTable {
         principal: vec![service],
         on_behalf_of: Some(user),
         action: Some("Action::\"{method}\"".to_owned()),
@@ -69,9 +69,9 @@ const CALL: HttpMessage<'_> = HttpMessage {
 
 #[test]
 fn a_call_becomes_a_question() {
-    let (router, arena) = (router(), Arena::new());
+    let (routes, arena) = (routes(), Arena::new());
     let claims = Known(vec![("n/jwt/sub", ClaimValue::Text("ann".to_owned()))]);
-    let (matched, request) = router.question(&CALL, &claims, &arena).unwrap();
+    let (matched, request) = Router::new(&routes).question(&CALL, &claims, &arena).unwrap();
     assert_eq!(matched.route().path, "/d/{id}");
     assert_eq!(request.principal, Uid::new("Service", "web"));
     assert_eq!(request.on_behalf_of, Some(Uid::new("User", "ann")));
@@ -113,19 +113,21 @@ fn what_is_no_question_is_refused() {
         (CALL, claim(ClaimValue::Long(7)), Refusal::Identity),
         (CALL, claim(ClaimValue::Other), Refusal::Identity),
     ];
-    let router = router();
+    let routes = routes();
     for (call, claims, refusal) in table {
         let arena = Arena::new();
-        let came = router.question(&call, &claims, &arena).map(|(_, request)| request.principal);
+        let came = Router::new(&routes)
+            .question(&call, &claims, &arena)
+            .map(|(_, request)| request.principal);
         assert_eq!(came, Err(refusal), "{call:?}");
     }
 }
 
 #[test]
 fn a_public_route_names_its_principal() {
-    let (router, arena) = (router(), Arena::new());
+    let (routes, arena) = (routes(), Arena::new());
     let call = HttpMessage { target: b"/open", source_principal: b"", ..CALL };
-    let (_, request) = router.question(&call, &Known(Vec::new()), &arena).unwrap();
+    let (_, request) = Router::new(&routes).question(&call, &Known(Vec::new()), &arena).unwrap();
     assert_eq!(request.principal, Uid::new("Service", "anybody"));
     assert_eq!(request.on_behalf_of, None);
 }
