@@ -8,6 +8,12 @@
 //! placeholder is `{method}`, `{template}` (the route's path as written), `{path}`, `{host}` or a parameter of the
 //! path; in an identity it is `{value}`.
 //!
+//! What the operator of a proxy configures for one of its routes, Envoy's context extensions, comes with a call and is
+//! never the client's. `pdp.action` and `pdp.resource` are entity templates that take the place of what the table says for
+//! the route that the call takes, with the same placeholders; one that is no template, or has a placeholder that nothing
+//! fills, denies the call (`extension_malformed`). So does any other name that begins with `pdp.` (`unknown_extension`).
+//! All other extensions are there for the context, `key = { extension = "name" }`.
+//!
 //! Of the routes that fit a call the most specific one is taken. Segment by segment from the left, a literal goes
 //! before `{name}`, and that before `{name...}`; then a route with a host goes before one without; then one with
 //! methods before one for any. Two routes that no such difference tells apart are refused.
@@ -26,6 +32,9 @@ pub use ready::{ReadyRoute, Routes};
 const ROUTES_MAX: usize = 1024;
 /// A path template has at most so many segments.
 const SEGMENTS_MAX: usize = 32;
+
+/// Extensions whose names begin like this say something to the decision point, and nothing to policies.
+pub const OWN_EXTENSIONS: &str = "pdp.";
 
 /// All of `routes.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +106,8 @@ pub enum Fact {
     Header(String),
     /// A claim: a string, a Boolean or an integer.
     Claim(Claim),
+    /// A context extension of the proxy, a string.
+    Extension(String),
     /// The same for every call.
     Literal(Literal),
 }
@@ -233,11 +244,19 @@ impl RouteTable {
             }
         }
         for (key, fact) in &self.context {
-            if let Fact::Header(name) = fact
-                && !is_header(name)
-            {
-                let message = format!("context `{key}`: `{name}` is no header in lower case");
-                fault(message, Some(key));
+            match fact {
+                Fact::Header(name) if !is_header(name) => {
+                    let message = format!("context `{key}`: `{name}` is no header in lower case");
+                    fault(message, Some(key));
+                }
+                Fact::Extension(name) if name.is_empty() || name.starts_with(OWN_EXTENSIONS) => {
+                    let message = format!(
+                        "context `{key}`: `{name}` is no extension to read; take a name that does not begin with \
+                         `{OWN_EXTENSIONS}`"
+                    );
+                    fault(message, Some(key));
+                }
+                _ => {}
             }
         }
         let mut shapes: BTreeMap<String, Vec<&Route>> = BTreeMap::new();

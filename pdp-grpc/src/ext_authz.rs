@@ -116,9 +116,6 @@ fn answer(
     let Some(routes) = bundle.routes() else { return refused("no_routes") };
     let router = Router::new(routes);
     let Ok(check) = Check::read(message) else { return refused("malformed") };
-    if check.unknown_extension {
-        return refused("unknown_extension");
-    }
     if router.reads_body() && check.partial_body() {
         return refused("body_unreadable");
     }

@@ -23,6 +23,7 @@ entity = 'User::"{value}"'
 [context]
 path = "path"
 note = "body"
+tier = { extension = "tier" }
 level = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "level" } }
 
 [[route]]
@@ -36,6 +37,7 @@ deny = { status = 404, body = "gone", headers = { "x-why" = "no" } }
 
 const POLICY: &str = r#"
 @id("p") permit(principal == User::"ann", action == Action::"GET", resource == Doc::"7");
+@id("tier") permit(principal, action, resource == Doc::"6") when { context.tier == "gold" };
 @id("level") permit(principal, action, resource == Doc::"8") when { context.level > 2 };
 "#;
 
@@ -92,6 +94,38 @@ async fn a_call_is_allowed_or_denied_as_the_bundle_says() {
     let hidden = client.ask(&by("bob", "/hidden/7")).await;
     assert_eq!((hidden.status, hidden.body.as_str()), (404, "gone"));
     assert_eq!(hidden.headers, [("x-why".to_owned(), "no".to_owned())]);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn the_operator_of_the_proxy_says_what_a_route_of_it_asks() {
+    let served = edge();
+    let client = &mut Client::connect(&served).await;
+    // The call stands for another question than the table has for it, and the path for a part of it.
+    let posted = |target: &str| Check { method: "POST".to_owned(), ..by("ann", target) };
+    let action = |check: Check| check.extension("pdp.action", "Action::\"GET\"");
+    for (call, cause) in [
+        (posted("/docs/7"), "not_permitted"),
+        (action(posted("/docs/7")), "permitted"),
+        (action(posted("/hidden/1")), "not_permitted"),
+        (action(posted("/hidden/1")).extension("pdp.resource", "Doc::\"7\""), "permitted"),
+        (action(posted("/hidden/7")).extension("pdp.resource", "Doc::\"{id}\""), "permitted"),
+        (by("ann", "/docs/7").extension("pdp.resource", "Doc::\"{it}\""), "extension_malformed"),
+        (by("ann", "/docs/7").extension("pdp.action", "GET"), "extension_malformed"),
+        (by("ann", "/docs/7").extension("pdp.principal", "User::\"ann\""), "unknown_extension"),
+        // Nobody becomes somebody by it, and no route appears by it.
+        (Check::get("/docs/7").extension("sub", "ann"), "no_principal"),
+        (action(by("ann", "/no")).extension("pdp.resource", "Doc::\"7\""), "no_route"),
+        // Other extensions are for policies; a header of that name, or metadata, is not one.
+        (by("ann", "/docs/6").extension("tier", "gold"), "permitted"),
+        (by("ann", "/docs/6").extension("tier", "silver"), "not_permitted"),
+        (by("ann", "/docs/6").header("tier", "gold"), "not_permitted"),
+        (Check::get("/docs/6").claims(json!({ "sub": "ann", "tier": "gold" })), "not_permitted"),
+    ] {
+        let told = client.ask(&call).await;
+        assert_eq!(told.cause(), cause, "{call:?}");
+        assert_eq!(told.allowed, cause == "permitted");
+    }
     served.stop().await;
 }
 

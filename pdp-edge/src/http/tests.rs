@@ -41,6 +41,7 @@ fn routes() -> Routes {
         ("path", Fact::Path),
         ("ip", Fact::SourceIp),
         ("tenants", Fact::Header("x-tenant".to_owned())),
+        ("tier", Fact::Extension("tier".to_owned())),
         ("stage", Fact::Literal(Literal::String("prod".to_owned()))),
     ];
     Routes::new(RouteTable {
@@ -64,6 +65,7 @@ const CALL: HttpMessage<'_> = HttpMessage {
     headers: &[(b"x-tenant", b"a"), (b"x-other", b"b"), (b"x-tenant", b"c")],
     source_principal: b"spiffe://t/web",
     source_ip: None,
+    extensions: &[],
     body: None,
 };
 
@@ -130,4 +132,48 @@ fn a_public_route_names_its_principal() {
     let (_, request) = Router::new(&routes).question(&call, &Known(Vec::new()), &arena).unwrap();
     assert_eq!(request.principal, Uid::new("Service", "anybody"));
     assert_eq!(request.on_behalf_of, None);
+}
+
+#[test]
+fn what_the_operator_of_the_proxy_says_takes_the_place_of_the_table() {
+    let (routes, arena) = (routes(), Arena::new());
+    let extensions: [(&[u8], &[u8]); 5] = [
+        (b"pdp.action", b"Action::\"read\""),
+        (b"pdp.resource", b"Order::\"first\""),
+        (b"pdp.resource", b"Shop::Order::\"{host}/{id}:{method}\""),
+        (b"tier", b"gold"),
+        (b"other", b"\xff"),
+    ];
+    let call = HttpMessage { extensions: &extensions, ..CALL };
+    let (_, request) = Router::new(&routes).question(&call, &Known(Vec::new()), &arena).unwrap();
+    assert_eq!(request.action, Uid::new("Action", "read"));
+    assert_eq!(request.resource, Uid::new("Shop::Order", "shop.example/4 x:GET"));
+    assert_eq!(request.principal, Uid::new("Service", "web"));
+    assert!(request.context.contains(&("tier", Value::String("gold"))), "{request:?}");
+    assert!(!request.context.iter().any(|(key, _)| *key == "other"), "{request:?}");
+}
+
+#[test]
+fn an_extension_that_cannot_be_followed_denies() {
+    let routes = routes();
+    let table: [(&[u8], &[u8], Refusal); 11] = [
+        (b"pdp.action", b"read", Refusal::Extension),
+        (b"pdp.action", b"", Refusal::Extension),
+        (b"pdp.action", b"Action::\"\xff\"", Refusal::Extension),
+        (b"pdp.resource", b"Doc::\"{id\"", Refusal::Extension),
+        (b"pdp.resource", b"Doc::\"{name}\"", Refusal::Extension),
+        (b"pdp.resource", b"Doc::\"{value}\"", Refusal::Extension),
+        (b"tier", b"\xff", Refusal::Extension),
+        (b"pdp.principal", b"Service::\"admin\"", Refusal::UnknownExtension),
+        (b"pdp.Action", b"Action::\"read\"", Refusal::UnknownExtension),
+        (b"pdp.", b"", Refusal::UnknownExtension),
+        (b"pdp.action2", b"Action::\"read\"", Refusal::UnknownExtension),
+    ];
+    for (name, value, refusal) in table {
+        let (arena, extensions) = (Arena::new(), [(name, value)]);
+        let call = HttpMessage { extensions: &extensions, ..CALL };
+        let came = Router::new(&routes).question(&call, &Known(Vec::new()), &arena);
+        let name = String::from_utf8_lossy(name);
+        assert_eq!(came.map(|(_, request)| request.action), Err(refusal), "{name}");
+    }
 }

@@ -24,8 +24,7 @@ pub(super) struct Check<'a> {
     source_ip: Option<IpAddr>,
     /// Namespaces and their structs, unread.
     metadata: Vec<(&'a [u8], Fields<'a>)>,
-    /// Whether the proxy's settings ask for something that is not there.
-    pub(super) unknown_extension: bool,
+    extensions: Vec<(&'a [u8], &'a [u8])>,
 }
 
 // === impl Check ===
@@ -44,8 +43,7 @@ impl<'a> Check<'a> {
                         _ => Ok(()),
                     }),
                     10 => {
-                        let (key, _) = pair(inside(payload)?)?;
-                        check.unknown_extension |= key.starts_with(b"pdp.");
+                        check.extensions.push(pair(inside(payload)?)?);
                         Ok(())
                     }
                     11 => each(inside(payload)?, |fields, number, payload| match number {
@@ -132,6 +130,7 @@ impl<'a> Check<'a> {
             headers: self.headers(),
             source_principal: self.source_principal,
             source_ip: self.source_ip,
+            extensions: &self.extensions,
             body: (!self.body.is_empty()).then_some(self.body),
         }
     }
