@@ -116,7 +116,7 @@ fn answer(
     let Some(routes) = bundle.routes() else { return refused("no_routes") };
     let router = Router::new(routes);
     let Ok(check) = Check::read(message) else { return refused("malformed") };
-    if router.reads_body() && check.partial_body() {
+    if router.reads_body() && check.body_unreadable() {
         return refused("body_unreadable");
     }
     let (matched, mut request) = match router.question(&check.call(), &check, arena) {

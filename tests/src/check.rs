@@ -32,6 +32,8 @@ pub struct Check {
     pub headers: Vec<(String, String)>,
     /// Headers as a proxy sends them that keeps repeated ones apart; values are raw.
     pub header_map: Vec<(String, Vec<u8>)>,
+    /// How long the proxy says the body is; 0 if it does not.
+    pub size: u8,
     /// The body as text; the wire allows any bytes here too.
     pub body: Vec<u8>,
     /// The body as bytes.
@@ -104,6 +106,9 @@ impl Check {
         .concat();
         for (name, value) in &self.headers {
             http.extend(field(3, &entry(name, value.as_bytes())));
+        }
+        if self.size > 0 {
+            http.extend([9 << 3, self.size]);
         }
         for (number, body) in [(11, &self.body), (12, &self.raw_body)] {
             if !body.is_empty() {

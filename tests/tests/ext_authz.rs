@@ -38,6 +38,7 @@ deny = { status = 404, body = "gone", headers = { "x-why" = "no" } }
 const POLICY: &str = r#"
 @id("p") permit(principal == User::"ann", action == Action::"GET", resource == Doc::"7");
 @id("tier") permit(principal, action, resource == Doc::"6") when { context.tier == "gold" };
+@id("body") permit(principal, action, resource == Doc::"5") when { context.note == "yes" };
 @id("level") permit(principal, action, resource == Doc::"8") when { context.level > 2 };
 "#;
 
@@ -80,7 +81,6 @@ async fn a_call_is_allowed_or_denied_as_the_bundle_says() {
         (by("ann", "/docs/../docs/7"), "path_ambiguous"),
         (by("ann", "/docs/%37"), "path_ambiguous"),
         (by("ann", "/elsewhere"), "no_route"),
-        (call().header("x-envoy-auth-partial-body", "true"), "body_unreadable"),
         (call().extension("pdp.anything", "x"), "unknown_extension"),
     ] {
         let denied = client.ask(&call).await;
@@ -125,6 +125,60 @@ async fn the_operator_of_the_proxy_says_what_a_route_of_it_asks() {
         let told = client.ask(&call).await;
         assert_eq!(told.cause(), cause, "{call:?}");
         assert_eq!(told.allowed, cause == "permitted");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_policies_read_is_whole_and_text_or_the_call_is_denied() {
+    let (yes, raw) = (b"yes".to_vec(), b"\xff\xfe".to_vec());
+    let call = || by("ann", "/docs/5");
+    let with = |body: &[u8]| Check { body: body.to_owned(), ..call() };
+    let map = |value: &[u8]| Check {
+        header_map: vec![("x-envoy-auth-partial-body".to_owned(), value.to_owned())],
+        ..with(b"yes")
+    };
+    let partial = |value: &str| with(b"yes").header("x-envoy-auth-partial-body", value);
+    let table = [
+        (with(b"yes"), "permitted"),
+        (Check { raw_body: yes.clone(), ..call() }, "permitted"),
+        (Check { raw_body: yes.clone(), ..with(b"yes") }, "permitted"),
+        (partial("false"), "permitted"),
+        (map(b"false"), "permitted"),
+        // What a client says of the length, or a proxy, is nothing that anybody goes by.
+        (with(b"yes").header("content-length", "1"), "permitted"),
+        (with(b"yes").header("content-length", "1000000"), "permitted"),
+        (Check { size: 1, ..with(b"yes") }, "permitted"),
+        (Check { size: 100, ..with(b"yes") }, "permitted"),
+        (with(b"no"), "not_permitted"),
+        (call(), "not_permitted"),
+        (Check { raw_body: yes.clone(), ..with(b"no") }, "body_unreadable"),
+        (Check { raw_body: b"no".to_vec(), ..with(b"yes") }, "body_unreadable"),
+        (with(&raw), "body_unreadable"),
+        (Check { raw_body: raw.clone(), ..call() }, "body_unreadable"),
+        (partial("true"), "body_unreadable"),
+        (partial("True"), "body_unreadable"),
+        (partial(""), "body_unreadable"),
+        (partial("false").header("X-Envoy-Auth-Partial-Body", "true"), "body_unreadable"),
+        (map(b"true"), "body_unreadable"),
+        (map(b"\xff"), "body_unreadable"),
+        (Check { headers: partial("true").headers, ..map(b"false") }, "body_unreadable"),
+    ];
+    let served = edge();
+    let client = &mut Client::connect(&served).await;
+    for (call, cause) in &table {
+        let told = client.ask(call).await;
+        assert_eq!((told.cause(), told.allowed), (*cause, *cause == "permitted"), "{call:?}");
+    }
+    served.stop().await;
+
+    // Where policies do not read it, what is wrong with a body is nobody's business here.
+    let routes = ROUTES.replace("note = \"body\"\n", "");
+    let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", &routes)]);
+    let client = &mut Client::connect(&served).await;
+    for (call, _) in table {
+        let told = client.ask(&Check { target: "/docs/7".to_owned(), ..call }).await;
+        assert_eq!(told.cause(), "permitted");
     }
     served.stop().await;
 }

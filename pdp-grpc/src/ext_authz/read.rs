@@ -19,7 +19,10 @@ pub(super) struct Check<'a> {
     headers: Vec<(&'a [u8], &'a [u8])>,
     /// Headers as Envoy sends them when told to keep repeated ones apart.
     header_map: Vec<(&'a [u8], &'a [u8])>,
+    /// The body as text.
     body: &'a [u8],
+    /// The body as bytes. A proxy sends one of the two.
+    raw_body: &'a [u8],
     source_principal: &'a [u8],
     source_ip: Option<IpAddr>,
     /// Namespaces and their structs, unread.
@@ -90,12 +93,8 @@ impl<'a> Check<'a> {
                 3 => self.headers.push(pair(fields.inside(payload)?)?),
                 4 => self.target = payload.bytes()?,
                 5 => self.host = payload.bytes()?,
-                11 | 12 => {
-                    let body = payload.bytes()?;
-                    if !body.is_empty() {
-                        self.body = body;
-                    }
-                }
+                11 => self.body = payload.bytes()?,
+                12 => self.raw_body = payload.bytes()?,
                 13 => each(fields.inside(payload)?, |fields, number, payload| {
                     if number == 1 {
                         self.header_map.push(header(fields.inside(payload)?)?);
@@ -113,12 +112,15 @@ impl<'a> Check<'a> {
         if self.header_map.is_empty() { &self.headers } else { &self.header_map }
     }
 
-    /// Whether the proxy cut the body off, or a client says so, who gains nothing by it.
-    pub(super) fn partial_body(&self) -> bool {
-        self.headers().iter().any(|(name, value)| {
+    /// Whether there is no telling what the body is. The proxy cut it off, or a client says that it did, who gains
+    /// nothing by it; or there are two. What a client says of its length does not matter: a proxy measures it itself.
+    pub(super) fn body_unreadable(&self) -> bool {
+        let cut_off = self.headers.iter().chain(&self.header_map).any(|(name, value)| {
             name.eq_ignore_ascii_case(b"x-envoy-auth-partial-body")
                 && !value.eq_ignore_ascii_case(b"false")
-        })
+        });
+        let one = self.body.is_empty() || self.raw_body.is_empty() || self.body == self.raw_body;
+        cut_off || !one
     }
 
     /// The call that it is about.
@@ -131,7 +133,7 @@ impl<'a> Check<'a> {
             source_principal: self.source_principal,
             source_ip: self.source_ip,
             extensions: &self.extensions,
-            body: (!self.body.is_empty()).then_some(self.body),
+            body: [self.body, self.raw_body].into_iter().find(|body| !body.is_empty()),
         }
     }
 
