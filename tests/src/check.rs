@@ -16,6 +16,8 @@ use tonic::{Request, Status};
 
 use crate::served::Served;
 
+pub mod json;
+
 /// The filter whose claims tests believe.
 pub const JWT: &str = "envoy.filters.http.jwt_authn";
 

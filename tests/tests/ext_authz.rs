@@ -1,14 +1,16 @@
 //! Envoy's questions over gRPC: what is allowed and denied, and that no bytes get anything but a well-formed answer.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
-use pdp_tests::check::{Check, Client};
+use pdp_tests::check::{Check, Client, json};
 use pdp_tests::desk;
 use pdp_tests::rng::Rng;
 use pdp_tests::served::Served;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const MANIFEST: &str = "name = \"edge\"\nrevision = 1\nentities_complete = false\n";
 
@@ -208,6 +210,98 @@ async fn without_routes_every_call_is_denied() {
     let client = &mut Client::connect(&served).await;
     let denied = client.ask(&by("ann", "/docs/7")).await;
     assert_eq!((denied.reason(), denied.cause()), ("invalid_request", "no_routes"));
+    served.stop().await;
+}
+
+/// Examples of questions that nobody here wrote; `None`, and said so, where they are not and need not be.
+fn examples() -> Option<Vec<(String, Value)>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = std::env::var_os("ENVOY_DATA");
+    let folder = folder.unwrap_or_else(|| "../shared/data/envoy-check-requests".into());
+    let folder = root.join(folder);
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        let sentence =
+            "NOT RUN: there are no examples of CheckRequest; set ENVOY_DATA to their folder";
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "{sentence}, which is not {}",
+            folder.display()
+        );
+        eprintln!("{sentence}, which is not {}", folder.display());
+        return None;
+    };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> =
+        paths.filter(|path| path.extension() == Some("json".as_ref())).collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        (path.display().to_string(), serde_json::from_str(&text).unwrap())
+    };
+    let examples: Vec<_> = paths.into_iter().map(read).collect();
+    assert!(examples.len() >= 27, "only {} examples in {}", examples.len(), folder.display());
+    Some(examples)
+}
+
+const EVERYTHING: &str = r#"
+action = 'Action::"{method}"'
+resource = 'Doc::"{path}"'
+[[route]]
+path = "/{rest...}"
+principal = 'User::"anybody"'
+"#;
+
+#[tokio::test]
+async fn examples_of_others_are_allowed_or_denied_by_a_rule() {
+    let Some(examples) = examples() else { return };
+    let policy = r#"permit(principal, action == Action::"GET", resource);"#;
+    let served =
+        start(&[("bundle.toml", MANIFEST), ("p.cedar", policy), ("routes.toml", EVERYTHING)]);
+    let client = &mut Client::connect(&served).await;
+    let mut allowed = 0;
+    for (name, example) in &examples {
+        let http = &example["attributes"]["request"]["http"];
+        // A question has a method, a host and a path, and the policy allows one method.
+        let cause = match (http["method"].as_str(), http["host"].as_str(), http["path"].as_str()) {
+            (None, ..) => "method_malformed",
+            (_, None, _) => "host_malformed",
+            (.., None) => "path_ambiguous",
+            (Some("GET"), ..) => "permitted",
+            _ => "not_permitted",
+        };
+        let told = client.send(json::encode(example)).await;
+        assert_eq!((told.cause(), told.allowed), (cause, cause == "permitted"), "{name}");
+        allowed += usize::from(told.allowed);
+    }
+    assert!(allowed >= 3 && allowed < examples.len(), "{allowed}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_of_examples_are_read_where_they_are_whole() {
+    let Some(examples) = examples() else { return };
+    let policy = r#"permit(principal, action, resource) when { context.body like "*" };"#;
+    let routes = format!("context = {{ body = \"body\" }}\n{EVERYTHING}");
+    let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", policy), ("routes.toml", &routes)]);
+    let client = &mut Client::connect(&served).await;
+    let mut causes = BTreeMap::new();
+    for (name, mut example) in examples {
+        let http = &mut example["attributes"]["request"]["http"];
+        for (key, value) in [("method", "GET"), ("host", "h"), ("path", "/a")] {
+            http[key] = value.into();
+        }
+        let partial = http["headers"]["x-envoy-auth-partial-body"] == "true";
+        let some = ["body", "raw_body"].iter().any(|key| http[key].as_str().unwrap_or("") != "");
+        let cause = match (partial, some) {
+            (true, _) => "body_unreadable",
+            (false, true) => "permitted",
+            (false, false) => "not_permitted",
+        };
+        let told = client.send(json::encode(&example)).await;
+        assert_eq!((told.cause(), told.allowed), (cause, cause == "permitted"), "{name}");
+        *causes.entry(cause).or_insert(0) += 1;
+    }
+    assert!(causes["body_unreadable"] >= 3 && causes["permitted"] >= 10, "{causes:?}");
     served.stop().await;
 }
 
