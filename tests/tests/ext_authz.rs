@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
-use pdp_tests::check::{Check, Client, json};
+use pdp_tests::check::{Check, Client, field, json};
 use pdp_tests::desk;
 use pdp_tests::rng::Rng;
 use pdp_tests::served::Served;
+use prost::encoding::decode_varint;
 use serde_json::{Value, json};
 
 const MANIFEST: &str = "name = \"edge\"\nrevision = 1\nentities_complete = false\n";
@@ -305,27 +306,122 @@ async fn bodies_of_examples_are_read_where_they_are_whole() {
     served.stop().await;
 }
 
+/// The fields of a message, as (number, what it holds if it has a length, all its bytes); `None` if it is no message.
+fn split(mut message: &[u8]) -> Option<Vec<(u32, Option<&[u8]>, &[u8])>> {
+    let mut fields = Vec::new();
+    while !message.is_empty() {
+        let begun = message;
+        let key = u32::try_from(decode_varint(&mut message).ok()?).ok()?;
+        let skip = match key & 7 {
+            0 => decode_varint(&mut message).map(|_| 0).ok()?,
+            1 => 8,
+            2 => usize::try_from(decode_varint(&mut message).ok()?).ok()?,
+            5 => 4,
+            _ => return None,
+        };
+        let (payload, rest) = message.split_at_checked(skip)?;
+        message = rest;
+        let whole = &begun[..begun.len() - rest.len()];
+        fields.push((key >> 3, (key & 7 == 2).then_some(payload), whole));
+    }
+    Some(fields)
+}
+
+/// A message that differs from another one: by a bit, an end, a piece of a third one, a field that is there twice.
+/// Mostly deep inside, with the lengths around it as they should be.
+fn mutate(message: &[u8], donor: &[u8], rng: &mut Rng) -> Vec<u8> {
+    if let Some(fields) = split(message).filter(|fields| !fields.is_empty()) {
+        let mut parts: Vec<Vec<u8>> = fields.iter().map(|(.., whole)| whole.to_vec()).collect();
+        let at = rng.below(fields.len());
+        match fields[at] {
+            (number, Some(inside), _) if rng.percent(80) => {
+                parts[at] = field(number, &mutate(inside, donor, rng));
+                return parts.concat();
+            }
+            (.., whole) if rng.percent(40) => {
+                parts.insert(rng.below(parts.len() + 1), whole.to_owned());
+                return parts.concat();
+            }
+            _ => {}
+        }
+    }
+    let mut message = message.to_owned();
+    let at = rng.below(message.len() + 1);
+    match rng.below(4) {
+        0 if at < message.len() => message[at] ^= 1 << rng.below(8),
+        1 => message.truncate(at),
+        2 => message.insert(at, rng.bits() as u8),
+        _ => {
+            let from = rng.below(donor.len());
+            let piece = &donor[from..rng.between(from + 1, donor.len())];
+            let end = rng.between(at, message.len());
+            drop(message.splice(at..end, piece.iter().copied()));
+        }
+    }
+    message
+}
+
+const MUTATIONS: usize = 5_000;
+const SEED: u64 = 7;
+
 #[tokio::test]
-async fn damaged_messages_get_a_well_formed_answer() {
+async fn no_damage_to_a_message_gets_anything_but_a_well_formed_answer_or_makes_nobody_somebody() {
+    let sound = || by("ann", "/docs/7").header("accept", "*/*").header("x-pdp-a", "b");
+    let anonymous = || Check::get("/docs/7").header("authorization", "Bearer ann");
+    let mut lua = anonymous();
+    lua.metadata.insert("envoy.filters.http.lua".to_owned(), json!({ "jwt": { "sub": "ann" } }));
+    let map = vec![("accept".to_owned(), b"*/*".to_vec())];
+    let identified = [
+        sound(),
+        Check { header_map: map.clone(), raw_body: b"yes".to_vec(), ..by("ann", "/docs/5") },
+        by("ann", "/hidden/1").extension("pdp.resource", "Doc::\"7\""),
+        by("ann", "/docs/6").extension("tier", "gold"),
+        Check::get("/docs/8").claims(json!({ "sub": "ann", "level": 3, "more": [true, null] })),
+    ]
+    .map(|check| check.bytes());
+    // With what these hold, in whatever order, nobody is anybody.
+    let nobody = [
+        anonymous(),
+        lua.clone(),
+        Check { header_map: map, ..lua.clone() }.header("sub", "ann"),
+        anonymous().extension("sub", "ann").extension("pdp.resource", "Doc::\"7\""),
+        Check {
+            source_principal: "spiffe://edge/ann".to_owned(),
+            source_ip: "10.0.0.1".to_owned(),
+            ..lua
+        },
+    ]
+    .map(|check| check.bytes());
+
     let served = edge();
     let client = &mut Client::connect(&served).await;
-    let sound = by("ann", "/docs/7").header("accept", "*/*").header("x-pdp-a", "b").bytes();
-    let mut rng = Rng::new(&[7]);
-    let mut denied = 0;
-    for _ in 0..5_000 {
-        let mut message = sound.clone();
-        for _ in 0..=rng.bits() % 3 {
-            let at = (rng.bits() % message.len() as u64) as usize;
-            match rng.bits() % 4 {
-                0 => message[at] = rng.bits() as u8,
-                1 => message[at] ^= 1 << (rng.bits() % 8),
-                2 => message.truncate(at.max(1)),
-                _ => message.insert(at, rng.bits() as u8),
-            }
-        }
-        denied += u32::from(!client.send(message).await.allowed);
+    for message in &identified {
+        assert!(client.send(message.clone()).await.allowed);
     }
-    // Some damage is to what nobody reads.
-    assert!(denied > 2_500, "{denied}");
+    for message in &nobody {
+        assert_eq!(client.send(message.clone()).await.cause(), "no_principal");
+    }
+    let mut rng = Rng::new(&[SEED]);
+    let (mut allowed, mut causes) = (0, BTreeMap::new());
+    for number in 0..MUTATIONS {
+        let of = if number % 2 == 0 { &identified } else { &nobody };
+        let mut message = rng.pick(of).clone();
+        for _ in 0..rng.between(1, 3) {
+            let donor: &Vec<u8> = rng.pick(of);
+            message = mutate(&message, donor, &mut rng);
+        }
+        // What is not well-formed, or had a fault behind it, ends the test in there.
+        let told = client.send(message.clone()).await;
+        if number % 2 == 1 {
+            assert!(!told.allowed, "mutation {number} of seed {SEED}: {message:?}");
+        }
+        allowed += usize::from(told.allowed);
+        *causes.entry(told.cause().to_owned()).or_insert(0) += 1;
+    }
     served.stop().await;
+    // Mutations must reach the parts that decide, or this shows little.
+    assert!(allowed >= 200, "{allowed} allowed: {causes:?}");
+    for cause in ["malformed", "no_principal", "not_permitted", "no_route", "host_malformed"] {
+        assert!(causes.get(cause).is_some_and(|count| *count >= 20), "{cause}: {causes:?}");
+    }
 }
