@@ -17,6 +17,7 @@ use tonic::{Request, Status};
 use crate::served::Served;
 
 pub mod json;
+pub mod question;
 
 /// The filter whose claims tests believe.
 pub const JWT: &str = "envoy.filters.http.jwt_authn";
