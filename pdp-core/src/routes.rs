@@ -104,7 +104,7 @@ pub enum Fact {
     Body,
     /// All values of a header, a set of strings; never one of them.
     Header(String),
-    /// A claim: a string, a Boolean or an integer.
+    /// A claim: a string, a Boolean, or an integer that is nearer to 0 than 2^53, where a proxy's numbers are exact.
     Claim(Claim),
     /// A context extension of the proxy, a string.
     Extension(String),

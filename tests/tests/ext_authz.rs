@@ -326,7 +326,9 @@ async fn bodies_of_examples_are_read_where_they_are_whole() {
             http[key] = value.into();
         }
         let partial = http["headers"]["x-envoy-auth-partial-body"] == "true";
-        let some = ["body", "raw_body"].iter().any(|key| http[key].as_str().unwrap_or("") != "");
+        let some = ["body", "raw_body"]
+            .iter()
+            .any(|key| http[key].as_str().is_some_and(|text| !text.is_empty()));
         let cause = match (partial, some) {
             (true, _) => "body_unreadable",
             (false, true) => "permitted",
@@ -340,8 +342,11 @@ async fn bodies_of_examples_are_read_where_they_are_whole() {
     served.stop().await;
 }
 
-/// The fields of a message, as (number, what it holds if it has a length, all its bytes); `None` if it is no message.
-fn split(mut message: &[u8]) -> Option<Vec<(u32, Option<&[u8]>, &[u8])>> {
+/// A field: its number, what it holds if it has a length, all its bytes.
+type Field<'m> = (u32, Option<&'m [u8]>, &'m [u8]);
+
+/// The fields of a message; `None` if it is none.
+fn split(mut message: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut fields = Vec::new();
     while !message.is_empty() {
         let begun = message;
