@@ -17,7 +17,7 @@ use crate::origin::{self, Origins};
 use crate::pack;
 use crate::program::{META_SCHEMA, MetaRec, POLICY_FORBID, Span, Tables};
 use crate::read;
-use crate::routes::{self, RouteTable};
+use crate::routes::{self, Routes};
 use crate::verify;
 
 /// A bundle that passed every check of loading.
@@ -35,7 +35,7 @@ pub struct Bundle {
     cases: Vec<Case>,
     /// Length of the section that the cases were read from.
     cases_bytes: u64,
-    routes: Option<RouteTable>,
+    routes: Option<Routes>,
     /// Length of the section that the routes were read from.
     routes_bytes: u64,
 }
@@ -202,7 +202,7 @@ impl Bundle {
     }
 
     /// Which HTTP call is which question, if the bundle says so.
-    pub fn routes(&self) -> Option<&RouteTable> {
+    pub fn routes(&self) -> Option<&Routes> {
         self.routes.as_ref()
     }
 

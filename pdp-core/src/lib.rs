@@ -103,7 +103,8 @@ pub use outcome::{
 pub use overlay::{ChangeError, EntityChange, OverlaySize};
 pub use request::{InlineEntity, Request, Uid, Value};
 pub use routes::{
-    Claim, Denial, Fact, Identity, Literal, Part, Route, RouteTable, Segment, UidTemplate,
+    Claim, Denial, Fact, Identity, Literal, OWN_EXTENSIONS, Part, ReadyRoute, Route, RouteTable,
+    Routes, Segment, UidTemplate,
 };
 pub use scratch::Scratch;
 

@@ -8,6 +8,12 @@
 //! placeholder is `{method}`, `{template}` (the route's path as written), `{path}`, `{host}` or a parameter of the
 //! path; in an identity it is `{value}`.
 //!
+//! What the operator of a proxy configures for one of its routes, Envoy's context extensions, comes with a call and is
+//! never the client's. `pdp.action` and `pdp.resource` are entity templates that take the place of what the table says for
+//! the route that the call takes, with the same placeholders; one that is no template, or has a placeholder that nothing
+//! fills, denies the call (`extension_malformed`). So does any other name that begins with `pdp.` (`unknown_extension`).
+//! All other extensions are there for the context, `key = { extension = "name" }`.
+//!
 //! Of the routes that fit a call the most specific one is taken. Segment by segment from the left, a literal goes
 //! before `{name}`, and that before `{name...}`; then a route with a host goes before one without; then one with
 //! methods before one for any. Two routes that no such difference tells apart are refused.
@@ -18,10 +24,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::{Arena, read_uid};
 
+mod ready;
+
+pub use ready::{ReadyRoute, Routes};
+
 /// More routes than this are refused: a call is compared with one after the other.
 const ROUTES_MAX: usize = 1024;
 /// A path template has at most so many segments.
 const SEGMENTS_MAX: usize = 32;
+
+/// Extensions whose names begin like this say something to the decision point, and nothing to policies.
+pub const OWN_EXTENSIONS: &str = "pdp.";
 
 /// All of `routes.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,8 +104,10 @@ pub enum Fact {
     Body,
     /// All values of a header, a set of strings; never one of them.
     Header(String),
-    /// A claim: a string, a Boolean or an integer.
+    /// A claim: a string, a Boolean, or an integer that is nearer to 0 than 2^53, where a proxy's numbers are exact.
     Claim(Claim),
+    /// A context extension of the proxy, a string.
+    Extension(String),
     /// The same for every call.
     Literal(Literal),
 }
@@ -189,9 +204,8 @@ pub(crate) struct RouteFault {
 }
 
 /// Reads the routes section.
-pub(crate) fn read(json: &[u8]) -> Option<RouteTable> {
-    let table: RouteTable = serde_json::from_slice(json).ok()?;
-    table.faults().is_empty().then_some(table)
+pub(crate) fn read(json: &[u8]) -> Option<Routes> {
+    Routes::new(serde_json::from_slice(json).ok()?).ok()
 }
 
 /// Writes the routes section.
@@ -230,11 +244,19 @@ impl RouteTable {
             }
         }
         for (key, fact) in &self.context {
-            if let Fact::Header(name) = fact
-                && !is_header(name)
-            {
-                let message = format!("context `{key}`: `{name}` is no header in lower case");
-                fault(message, Some(key));
+            match fact {
+                Fact::Header(name) if !is_header(name) => {
+                    let message = format!("context `{key}`: `{name}` is no header in lower case");
+                    fault(message, Some(key));
+                }
+                Fact::Extension(name) if name.is_empty() || name.starts_with(OWN_EXTENSIONS) => {
+                    let message = format!(
+                        "context `{key}`: `{name}` is no extension to read; take a name that does not begin with \
+                         `{OWN_EXTENSIONS}`"
+                    );
+                    fault(message, Some(key));
+                }
+                _ => {}
             }
         }
         let mut shapes: BTreeMap<String, Vec<&Route>> = BTreeMap::new();
@@ -264,18 +286,13 @@ impl RouteTable {
     }
 
     /// The action of a route, as a template.
-    pub fn action_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
+    pub(crate) fn action_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
         route.action.as_deref().or(self.action.as_deref())
     }
 
     /// The resource of a route, as a template.
-    pub fn resource_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
+    pub(crate) fn resource_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
         route.resource.as_deref().or(self.resource.as_deref())
-    }
-
-    /// Whether any call needs its body.
-    pub fn reads_body(&self) -> bool {
-        self.context.values().any(|fact| *fact == Fact::Body)
     }
 
     /// All entity templates but actions.
@@ -300,7 +317,7 @@ impl Route {
     /// # Errors
     ///
     /// A sentence, when it is not a path template.
-    pub fn segments(&self) -> Result<Vec<Segment>, String> {
+    pub(crate) fn segments(&self) -> Result<Vec<Segment>, String> {
         let rest = self.path.strip_prefix('/').ok_or("a path begins with `/`")?;
         let pieces: Vec<&str> = rest.split('/').collect();
         if pieces.len() > SEGMENTS_MAX {

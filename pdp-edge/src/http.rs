@@ -6,7 +6,9 @@
 use std::net::IpAddr;
 
 use pdp_core::json::Arena;
-use pdp_core::{Claim, Fact, Identity, IpNet, Literal, Part, Request, Uid, UidTemplate, Value};
+use pdp_core::{
+    Claim, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Uid, UidTemplate, Value,
+};
 
 use crate::path::{PathError, Target};
 use crate::route::{Matched, Router};
@@ -26,6 +28,8 @@ pub struct HttpMessage<'a> {
     pub source_principal: &'a [u8],
     /// The address of the direct peer.
     pub source_ip: Option<IpAddr>,
+    /// What the proxy's operator configured for its route, by name; of two with one name the last counts.
+    pub extensions: &'a [(&'a [u8], &'a [u8])],
     /// The body, if it was sent whole.
     pub body: Option<&'a [u8]>,
 }
@@ -67,6 +71,10 @@ pub enum Refusal {
     Identity,
     /// A header that the table reads is not UTF-8.
     Header,
+    /// An extension is no entity template, has a placeholder that nothing fills, or is read and not UTF-8.
+    Extension,
+    /// An extension asks of us what there is not.
+    UnknownExtension,
     /// The table reads the body, which is not UTF-8 or not whole.
     Body,
 }
@@ -84,6 +92,8 @@ impl Refusal {
             Refusal::NoPrincipal => "no_principal",
             Refusal::Identity => "identity_malformed",
             Refusal::Header => "header_malformed",
+            Refusal::Extension => "extension_malformed",
+            Refusal::UnknownExtension => "unknown_extension",
             Refusal::Body => "body_unreadable",
         }
     }
@@ -91,18 +101,19 @@ impl Refusal {
 
 // === impl Router ===
 
-impl Router {
+impl<'a> Router<'a> {
     /// Says which route a call takes and what it asks. Texts that are not in the call are made in `arena`.
     ///
     /// # Errors
     ///
     /// When the call is no question.
-    pub fn question<'a>(
-        &'a self,
+    pub fn question(
+        self,
         message: &HttpMessage<'a>,
         claims: &dyn Claims,
         arena: &'a Arena,
     ) -> Result<(Matched<'a>, Request<'a>), Refusal> {
+        let own = Own::read(message)?;
         let method = std::str::from_utf8(message.method).map_err(|_| Refusal::Method)?;
         if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err(Refusal::Method);
@@ -110,32 +121,38 @@ impl Router {
         let host: &str = arena.alloc_str(&host(message.host).ok_or(Refusal::Host)?);
         let target = Target::read(message.target).map_err(Refusal::Path)?;
         let matched = self.find(method, host, target.path).ok_or(Refusal::NoRoute)?;
-        let prepared = matched.prepared;
-        let fill = |template: &'a UidTemplate| {
-            uid(template, arena, |name| match name {
-                "method" => Some(method),
-                "template" => Some(&prepared.route.path),
-                "path" => Some(target.path),
-                "host" => Some(host),
-                name => {
-                    let mut parameters = matched.parameters.iter();
-                    parameters.find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
-                }
-            })
+        let ready = matched.ready;
+        let value = |name: &str| match name {
+            "method" => Some(method),
+            "template" => Some(ready.route.path.as_str()),
+            "path" => Some(target.path),
+            "host" => Some(host),
+            name => {
+                let mut parameters = matched.parameters.iter();
+                parameters.find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+            }
         };
-        let (action, resource) = (fill(&prepared.action)?, fill(&prepared.resource)?);
-        let principal = match &prepared.principal {
-            Some(principal) => fill(principal)?,
+        let entity = |table: &'a UidTemplate, own: Option<UidTemplate>| match own {
+            Some(own) => {
+                let id = id(&own, arena, value).ok_or(Refusal::Extension)?;
+                Ok(Uid::new(arena.alloc_str(&own.entity_type), id))
+            }
+            None => uid(table, arena, value),
+        };
+        let action = entity(&ready.action, own.action)?;
+        let resource = entity(&ready.resource, own.resource)?;
+        let principal = match &ready.principal {
+            Some(principal) => uid(principal, arena, value)?,
             None => self.principal(message, claims, arena)?,
         };
-        let on_behalf_of = match (&self.table.on_behalf_of, &self.on_behalf_of) {
-            (Some(identity), Some(template)) => stated(identity, message, claims)?
+        let on_behalf_of = match &self.0.on_behalf_of {
+            Some((identity, template)) => stated(identity, message, claims)?
                 .map(|value| uid(template, arena, |_| Some(&value)))
                 .transpose()?,
-            _ => None,
+            None => None,
         };
-        let mut context = Vec::with_capacity(self.table.context.len());
-        for (key, fact) in &self.table.context {
+        let mut context = Vec::with_capacity(self.0.context.len());
+        for (key, fact) in &self.0.context {
             let value = match fact {
                 Fact::Path => Some(Value::String(target.path)),
                 Fact::Method => Some(Value::String(method)),
@@ -148,6 +165,7 @@ impl Router {
                     }
                     None => None,
                 },
+                Fact::Extension(name) => extension(name, message)?.map(Value::String),
                 Fact::Header(name) => Some(header(name, message, arena)?),
                 Fact::Claim(claim) => match claims.claim(claim) {
                     Some(ClaimValue::Text(text)) => Some(Value::String(arena.alloc_str(&text))),
@@ -169,17 +187,17 @@ impl Router {
     }
 
     /// Whether any call must come with its whole body.
-    pub fn reads_body(&self) -> bool {
-        self.table.reads_body()
+    pub fn reads_body(self) -> bool {
+        self.0.reads_body()
     }
 
-    fn principal<'a>(
-        &'a self,
+    fn principal(
+        self,
         message: &HttpMessage<'a>,
         claims: &dyn Claims,
         arena: &'a Arena,
     ) -> Result<Uid<'a>, Refusal> {
-        for (identity, template) in self.table.principal.iter().zip(&self.principal) {
+        for (identity, template) in &self.0.principal {
             if let Some(value) = stated(identity, message, claims)? {
                 return uid(template, arena, |_| Some(&value));
             }
@@ -210,21 +228,61 @@ fn stated(
     if value.as_ref().is_some_and(String::is_empty) { Err(Refusal::Identity) } else { Ok(value) }
 }
 
-/// Fills in a template.
+/// Fills in a template of the table.
 fn uid<'a, 'v>(
     template: &'a UidTemplate,
     arena: &'a Arena,
     value: impl Fn(&str) -> Option<&'v str>,
 ) -> Result<Uid<'a>, Refusal> {
+    // The table was checked, so something fills it.
+    Ok(Uid::new(&template.entity_type, id(template, arena, value).ok_or(Refusal::NoRoute)?))
+}
+
+/// The id of a template, filled in; `None` if nothing fills it.
+fn id<'a, 'v>(
+    template: &UidTemplate,
+    arena: &'a Arena,
+    value: impl Fn(&str) -> Option<&'v str>,
+) -> Option<&'a str> {
     let mut id = String::new();
     for part in &template.parts {
         match part {
             Part::Text(text) => id.push_str(text),
-            // The table was checked, so something fills it.
-            Part::Hole(name) => id.push_str(value(name).ok_or(Refusal::NoRoute)?),
+            Part::Hole(name) => id.push_str(value(name)?),
         }
     }
-    Ok(Uid::new(&template.entity_type, arena.alloc_str(&id)))
+    Some(arena.alloc_str(&id))
+}
+
+/// What the proxy's operator says in place of the table.
+#[derive(Debug, Default)]
+struct Own {
+    action: Option<UidTemplate>,
+    resource: Option<UidTemplate>,
+}
+
+impl Own {
+    fn read(message: &HttpMessage<'_>) -> Result<Self, Refusal> {
+        let mut own = Self::default();
+        for (name, value) in message.extensions {
+            let Some(name) = name.strip_prefix(OWN_EXTENSIONS.as_bytes()) else { continue };
+            let place = match name {
+                b"action" => &mut own.action,
+                b"resource" => &mut own.resource,
+                _ => return Err(Refusal::UnknownExtension),
+            };
+            let text = std::str::from_utf8(value).map_err(|_| Refusal::Extension)?;
+            *place = Some(UidTemplate::read(text).map_err(|_| Refusal::Extension)?);
+        }
+        Ok(own)
+    }
+}
+
+/// An extension, if the proxy's route has it.
+fn extension<'a>(name: &str, message: &HttpMessage<'a>) -> Result<Option<&'a str>, Refusal> {
+    let mut extensions = message.extensions.iter().rev();
+    let found = extensions.find(|(key, _)| *key == name.as_bytes());
+    found.map(|(_, value)| std::str::from_utf8(value).map_err(|_| Refusal::Extension)).transpose()
 }
 
 /// All values of a header, as a set.

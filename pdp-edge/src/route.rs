@@ -1,84 +1,38 @@
-//! Which route a call takes: the table prepared once, then compared with a call.
+//! Which route a call takes: a bundle's routes, compared with a call.
 //!
-//! Routes are kept in the order of [`pdp_core`]'s table rule, most specific first, and the first that fits is taken; a
-//! call costs at most a comparison of its segments with each route. It does not build entities; `http` does.
+//! Routes stand in the order of [`pdp_core`]'s table rule, most specific first, and the first that fits is taken; a call
+//! costs at most a comparison of its segments with each route. It does not build entities; `http` does.
 
-use std::cmp::Reverse;
-
-use pdp_core::{Route, RouteTable, Segment, UidTemplate};
+use pdp_core::{ReadyRoute, Route, Routes, Segment};
 
 use crate::path::decode;
 
-/// A route table, ready to be asked.
-#[derive(Debug)]
-pub struct Router {
-    pub(crate) table: RouteTable,
-    prepared: Vec<Prepared>,
-    pub(crate) principal: Vec<UidTemplate>,
-    pub(crate) on_behalf_of: Option<UidTemplate>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) route: Route,
-    segments: Vec<Segment>,
-    pub(crate) action: UidTemplate,
-    pub(crate) resource: UidTemplate,
-    pub(crate) principal: Option<UidTemplate>,
-}
+/// Reads calls by a bundle's routes.
+#[derive(Clone, Copy, Debug)]
+pub struct Router<'r>(pub(crate) &'r Routes);
 
 /// The route that a call takes, and what its path fills in.
 #[derive(Debug)]
 pub struct Matched<'r> {
-    pub(crate) prepared: &'r Prepared,
+    pub(crate) ready: &'r ReadyRoute,
     /// Names and values, without escapes.
     pub(crate) parameters: Vec<(&'r str, String)>,
 }
 
 // === impl Router ===
 
-impl Router {
-    /// Prepares a table.
-    ///
-    /// # Errors
-    ///
-    /// A sentence, when a path or entity in it is malformed, which a table out of a bundle never is.
-    pub fn new(table: &RouteTable) -> Result<Self, String> {
-        let entity = |text: Option<&str>| UidTemplate::read(text.ok_or("an entity is missing")?);
-        let mut prepared = Vec::with_capacity(table.routes.len());
-        for route in &table.routes {
-            prepared.push(Prepared {
-                segments: route.segments()?,
-                action: entity(table.action_of(route))?,
-                resource: entity(table.resource_of(route))?,
-                principal: route.principal.as_deref().map(UidTemplate::read).transpose()?,
-                route: route.clone(),
-            });
-        }
-        prepared.sort_by_cached_key(|one| {
-            let kinds: Vec<u8> = one.segments.iter().map(kind).collect();
-            let Route { host, methods, .. } = &one.route;
-            (kinds, Reverse(host.is_some()), Reverse(!methods.is_empty()))
-        });
-        let identities = table.principal.iter().map(|identity| UidTemplate::read(&identity.entity));
-        Ok(Self {
-            principal: identities.collect::<Result<_, _>>()?,
-            on_behalf_of: table
-                .on_behalf_of
-                .as_ref()
-                .map(|identity| UidTemplate::read(&identity.entity))
-                .transpose()?,
-            table: table.clone(),
-            prepared,
-        })
+impl<'r> Router<'r> {
+    /// By these routes.
+    pub fn new(routes: &'r Routes) -> Self {
+        Self(routes)
     }
 
     /// The route of a call. `path` was taken by [`crate::Target::read`]; `host` is in lower case, without a port.
-    pub fn find(&self, method: &str, host: &str, path: &str) -> Option<Matched<'_>> {
+    pub fn find(self, method: &str, host: &str, path: &str) -> Option<Matched<'r>> {
         let pieces: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-        let prepared = self.prepared.iter().find(|one| one.fits(method, host, &pieces))?;
+        let ready = self.0.routes.iter().find(|one| fits(one, method, host, &pieces))?;
         let mut parameters = Vec::new();
-        for (at, segment) in prepared.segments.iter().enumerate() {
+        for (at, segment) in ready.segments.iter().enumerate() {
             match segment {
                 Segment::Literal(_) => {}
                 Segment::One(name) => parameters.push((name.as_str(), decode(pieces.get(at)?)?)),
@@ -87,41 +41,29 @@ impl Router {
                 }
             }
         }
-        Some(Matched { prepared, parameters })
+        Some(Matched { ready, parameters })
     }
 }
 
-fn kind(segment: &Segment) -> u8 {
-    match segment {
-        Segment::Literal(_) => 0,
-        Segment::One(_) => 1,
-        Segment::Rest(_) => 2,
+fn fits(one: &ReadyRoute, method: &str, host: &str, pieces: &[&str]) -> bool {
+    let Route { methods, host: wanted, .. } = &one.route;
+    if !methods.is_empty() && !methods.iter().any(|name| name == method) {
+        return false;
     }
-}
-
-// === impl Prepared ===
-
-impl Prepared {
-    fn fits(&self, method: &str, host: &str, pieces: &[&str]) -> bool {
-        let Route { methods, host: wanted, .. } = &self.route;
-        if !methods.is_empty() && !methods.iter().any(|name| name == method) {
-            return false;
-        }
-        if wanted.as_deref().is_some_and(|wanted| wanted != host) {
-            return false;
-        }
-        let mut pieces = pieces.iter();
-        for segment in &self.segments {
-            let Some(piece) = pieces.next() else { return false };
-            match segment {
-                Segment::Literal(text) if text != piece => return false,
-                Segment::One(_) | Segment::Rest(_) if piece.is_empty() => return false,
-                Segment::Rest(_) => return true,
-                Segment::Literal(_) | Segment::One(_) => {}
-            }
-        }
-        pieces.next().is_none()
+    if wanted.as_deref().is_some_and(|wanted| wanted != host) {
+        return false;
     }
+    let mut pieces = pieces.iter();
+    for segment in &one.segments {
+        let Some(piece) = pieces.next() else { return false };
+        match segment {
+            Segment::Literal(text) if text != piece => return false,
+            Segment::One(_) | Segment::Rest(_) if piece.is_empty() => return false,
+            Segment::Rest(_) => return true,
+            Segment::Literal(_) | Segment::One(_) => {}
+        }
+    }
+    pieces.next().is_none()
 }
 
 // === impl Matched ===
@@ -129,7 +71,7 @@ impl Prepared {
 impl<'r> Matched<'r> {
     /// The route as the table has it.
     pub fn route(&self) -> &'r Route {
-        &self.prepared.route
+        &self.ready.route
     }
 }
 

@@ -74,6 +74,8 @@ enum Kind<'s> {
     Refused(String),
     /// The same, because this caller may not ask this.
     NotForCaller(String),
+    /// A deny before there was a question, and a code for what was in the way.
+    NoQuestion(Reason, &'static str),
 }
 
 /// What the candidates of a filter got, as positions.
@@ -137,7 +139,24 @@ impl Desk {
             }
         };
         let verdict = Verdict { id: DecisionId::next(), kind };
-        self.note(asker.protocol, decider, request, &verdict, begun.elapsed());
+        self.note(asker.protocol, decider, Some(request), &verdict, begun.elapsed());
+        verdict
+    }
+
+    /// Denies what is no question, for a protocol that has to answer that as well. `code` is one of a fixed set.
+    #[cold]
+    pub(crate) fn refuse(
+        &self,
+        protocol: Protocol,
+        decider: &Decider,
+        code: &'static str,
+        begun: Instant,
+    ) -> Verdict<'static> {
+        let reason =
+            if decider.bundle().is_some() { Reason::InvalidRequest } else { Reason::NoBundle };
+        let kind = Kind::NoQuestion(reason, code);
+        let verdict = Verdict { id: DecisionId::next(), kind };
+        self.note(protocol, decider, None, &verdict, begun.elapsed());
         verdict
     }
 
@@ -145,7 +164,7 @@ impl Desk {
         &self,
         protocol: Protocol,
         decider: &Decider,
-        request: &Request<'_>,
+        request: Option<&Request<'_>>,
         verdict: &Verdict<'_>,
         took: Duration,
     ) {
@@ -154,7 +173,9 @@ impl Desk {
         metrics.took(protocol, verdict.effect(), took);
         if let Some(log) = log {
             let bundle = bundle(decider);
-            let record = Record { id: verdict.id, protocol, request, bundle, took };
+            // The time that policies saw, where they saw one.
+            let time = request.and_then(|request| request.now).unwrap_or_else(|| self.now());
+            let record = Record { id: verdict.id, protocol, time, request, bundle, took };
             log.push(record.line(log.config(), verdict));
         }
     }
@@ -203,7 +224,7 @@ impl Desk {
             let message = match refused {
                 Kind::NotForCaller(message) => return Err(NoAnswer::NotForCaller(message)),
                 Kind::Refused(message) => message,
-                Kind::Answered(_) => String::new(),
+                Kind::Answered(_) | Kind::NoQuestion(..) => String::new(),
             };
             for _ in candidates.uids {
                 filtered.push(Effect::Deny, Reason::InvalidRequest, &message);
@@ -226,8 +247,9 @@ impl Desk {
         let effect = if filtered.allowed.is_empty() { Effect::Deny } else { Effect::Allow };
         metrics.took(protocol, effect, took);
         if let Some(log) = log {
-            let record =
-                Record { id: filtered.id, protocol, request, bundle: bundle(decider), took };
+            let time = request.now.unwrap_or_else(|| self.now());
+            let (id, request, bundle) = (filtered.id, Some(request), bundle(decider));
+            let record = Record { id, protocol, time, request, bundle, took };
             log.push(record.filter_line(log.config(), filtered.decided, &filtered.allowed));
         }
         Ok(filtered)
@@ -297,7 +319,7 @@ impl<'s> Verdict<'s> {
     pub(crate) fn answer(&self) -> Option<&Answer<'s>> {
         match &self.kind {
             Kind::Answered(answer) => Some(answer),
-            Kind::Refused(_) | Kind::NotForCaller(_) => None,
+            Kind::Refused(_) | Kind::NotForCaller(_) | Kind::NoQuestion(..) => None,
         }
     }
 
@@ -314,6 +336,16 @@ impl<'s> Verdict<'s> {
         match &self.kind {
             Kind::Answered(answer) => answer.message(),
             Kind::Refused(message) | Kind::NotForCaller(message) => message,
+            Kind::NoQuestion(..) => "",
+        }
+    }
+
+    /// A code for what was in the way, if a question was not taken at all.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::NoQuestion(_, code) => Some(code),
+            Kind::NotForCaller(_) => Some("not_for_caller"),
+            Kind::Answered(_) | Kind::Refused(_) => None,
         }
     }
 
@@ -324,7 +356,11 @@ impl<'s> Verdict<'s> {
 
     /// Why.
     pub(crate) fn reason(&self) -> Reason {
-        self.answer().map_or(Reason::InvalidRequest, |answer| answer.reason())
+        match &self.kind {
+            Kind::Answered(answer) => answer.reason(),
+            Kind::Refused(_) | Kind::NotForCaller(_) => Reason::InvalidRequest,
+            Kind::NoQuestion(reason, _) => *reason,
+        }
     }
 }
 

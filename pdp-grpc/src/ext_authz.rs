@@ -1,18 +1,19 @@
 //! `envoy.service.auth.v3.Authorization`: the proxy asks before each HTTP call, the bundle's route table says what it asks.
 //!
 //! Every message gets a well-formed answer, also one that cannot be read: a gRPC error would leave it to the proxy's
-//! settings whether a call passes. A denied caller learns a reason code and the decision's id, never a policy's name.
+//! settings whether a call passes. What is no question is a decision like any other, counted and logged, whose reason is
+//! `invalid_request` and whose `refusal` is a code for what was in the way. A denied caller learns these and the
+//! decision's id, never a policy's name.
 //! What a proxy verified is a statement of whoever calls here: delegation from claims counts where the caller is trusted
 //! to state delegation, as everywhere, and denies where it is not.
 
 mod answer;
 mod read;
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use pdp_core::Bundle;
+use pdp_core::Decider;
 use pdp_edge::Router;
 use prost::bytes::Bytes;
 use tonic::body::Body;
@@ -42,11 +43,6 @@ struct Shared {
 }
 
 struct CheckMethod(Arc<Shared>, Arc<Caller>);
-
-thread_local! {
-    // Per thread, so that no call waits for another one while a table is prepared; by the digest of its bundle.
-    static ROUTER: RefCell<Option<([u8; 32], Rc<Router>)>> = const { RefCell::new(None) };
-}
 
 // === impl ExtAuthzService ===
 
@@ -96,46 +92,44 @@ impl UnaryService<Bytes> for CheckMethod {
 
 /// Answers the bytes of a check.
 fn check(desk: &Desk, caller: &Caller, message: &[u8]) -> CheckResponse {
+    let begun = Instant::now();
     let decider = desk.snapshot();
-    let answered = isolated(|Room { arena, scratch }| {
-        arena.reset();
-        let Some(bundle) = decider.bundle() else { return Ok(CheckResponse::refused("no_bundle")) };
-        let Some(router) = router(bundle) else { return Ok(CheckResponse::refused("no_routes")) };
-        let Ok(check) = Check::read(message) else {
-            return Ok(CheckResponse::refused("malformed"));
-        };
-        if check.unknown_extension {
-            return Ok(CheckResponse::refused("unknown_extension"));
-        }
-        if router.reads_body() && check.partial_body() {
-            return Ok(CheckResponse::refused("body_unreadable"));
-        }
-        let (matched, mut request) = match router.question(&check.call(), &check, arena) {
-            Ok(question) => question,
-            Err(refusal) => return Ok(CheckResponse::refused(refusal.code())),
-        };
-        request.now = Some(desk.now());
-        let asker = Asker { protocol: Protocol::ExtAuthz, caller };
-        let verdict = match desk.decide(asker, &decider, scratch, &request).for_caller() {
-            Ok(verdict) => verdict,
-            Err(_) => return Ok(CheckResponse::refused("not_for_caller")),
-        };
-        Ok(CheckResponse::decided(&verdict, bundle, matched.route(), &check))
-    });
-    desk.answered(Protocol::ExtAuthz, answered).unwrap_or_else(|_| CheckResponse::refused("fault"))
+    let answered = isolated(|room| Ok(answer(desk, caller, &decider, message, room, begun)));
+    desk.answered(Protocol::ExtAuthz, answered).unwrap_or_else(|_| CheckResponse::fault())
 }
 
-/// The bundle's table, prepared.
-fn router(bundle: &Bundle) -> Option<Rc<Router>> {
-    let digest = bundle.digest();
-    ROUTER.with_borrow_mut(|kept| match kept {
-        Some((of, router)) if *of == digest => Some(Rc::clone(router)),
-        _ => {
-            let router = Rc::new(Router::new(bundle.routes()?).ok()?);
-            *kept = Some((digest, Rc::clone(&router)));
-            Some(router)
-        }
-    })
+fn answer(
+    desk: &Desk,
+    caller: &Caller,
+    decider: &Decider,
+    message: &[u8],
+    Room { arena, scratch }: &mut Room,
+    begun: Instant,
+) -> CheckResponse {
+    arena.reset();
+    let bundle = decider.bundle();
+    let refused = |code| {
+        let verdict = desk.refuse(Protocol::ExtAuthz, decider, code, begun);
+        CheckResponse::refused(&verdict, code, bundle)
+    };
+    let Some(bundle) = bundle else { return refused("no_bundle") };
+    let Some(routes) = bundle.routes() else { return refused("no_routes") };
+    let router = Router::new(routes);
+    let Ok(check) = Check::read(message) else { return refused("malformed") };
+    if router.reads_body() && check.body_unreadable() {
+        return refused("body_unreadable");
+    }
+    let (matched, mut request) = match router.question(&check.call(), &check, arena) {
+        Ok(question) => question,
+        Err(refusal) => return refused(refusal.code()),
+    };
+    request.now = Some(desk.now());
+    let asker = Asker { protocol: Protocol::ExtAuthz, caller };
+    let verdict = desk.decide(asker, decider, scratch, &request);
+    match verdict.code() {
+        Some(code) => CheckResponse::refused(&verdict, code, Some(bundle)),
+        None => CheckResponse::decided(&verdict, bundle, matched.route(), &check),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //!
 //! | metric | labels | meaning |
 //! |---|---|---|
-//! | `pdp_decisions_total` | `protocol`, `reason` | decisions; the effect is allow for `permitted` and deny for all others |
+//! | `pdp_decisions_total` | `protocol`, `reason` | decisions; the effect is allow for `permitted` and deny for all others; of `ext_authz` also denies of calls that are no question |
 //! | `pdp_decision_seconds` | `protocol`, `effect` | time to decide one question, without reading and writing messages; for `filter` and `authzen_search`, a whole call |
 //! | `pdp_unanswered_total` | `protocol`, `cause` | questions that got an error in place of an answer |
 //! | `pdp_decision_log_records_total` | | records handed to the decision log |

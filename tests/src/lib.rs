@@ -48,6 +48,8 @@ pub mod parts;
 
 pub mod served;
 
+pub mod check;
+
 pub use coverage::{Coverage, Feature};
 pub use generate::Generator;
 pub use oracle::{Answer, ErrorKind, Oracle, Outcome, Verdict};

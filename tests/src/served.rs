@@ -1,8 +1,9 @@
 //! A sidecar on a free port of this machine, for as long as its value lives, and the questions that tests ask it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
+use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pdp_core::json::{self, Arena};
@@ -13,6 +14,7 @@ use pdp_grpc::{Clock, Config, Server};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::desk::Folder;
 use crate::rng::Rng;
 
 /// A running sidecar; dropping it stops it.
@@ -32,9 +34,33 @@ pub struct Served {
 
 /// Compiles a folder of `policies/`.
 pub fn bundle(name: &str) -> Arc<Bundle> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(name);
-    let source = Source::folder(&folder).unwrap();
-    let bytes = pdp_core::compile(&source, &CompileOptions::STANDARD).unwrap();
+    compiled(&policies(name))
+}
+
+/// The same with another table of routes, or with one.
+pub fn bundle_with_routes(name: &str, routes: &str) -> Arc<Bundle> {
+    let copy = Folder::new(&[]);
+    for folder in ["", "entities"] {
+        for entry in fs::read_dir(policies(name).join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                let to = Path::new(folder).join(entry.file_name());
+                copy.write(to.to_str().unwrap(), &fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    copy.write("routes.toml", routes.as_bytes());
+    compiled(copy.path())
+}
+
+fn policies(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(name)
+}
+
+fn compiled(folder: &Path) -> Arc<Bundle> {
+    let bytes = Source::folder(folder)
+        .and_then(|source| pdp_core::compile(&source, &CompileOptions::STANDARD))
+        .unwrap_or_else(|report| unreachable!("cannot be compiled:\n{report}"));
     Arc::new(Bundle::load(&bytes, &LoadLimits::STANDARD).unwrap())
 }
 

@@ -32,6 +32,8 @@ entity = 'User::"{value}"'
 
 [context]
 path = "path"
+tier = { extension = "tier" }
+expires = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "exp" } }
 
 [[route]]
 path = "/closed/{id}"
@@ -44,7 +46,10 @@ strip = ["authorization"]
 
 const POLICY: &str = r#"
 @id("ann-gets") permit(principal == User::"ann", action == Action::"GET", resource)
-when { resource != Doc::"/closed/{id}" };
+when {
+  resource != Doc::"/closed/{id}" && resource != Doc::"sealed" &&
+  context.tier == "gold" && context.expires == 4102444800
+};
 "#;
 
 /// Envoy, gone with its value.
@@ -127,13 +132,28 @@ fn config(port: u16, upstream: SocketAddr, pdp: Value) -> Value {
             },
         },
     ]);
+    let route = |prefix: &str, extensions: Value| {
+        json!({
+            "match": { "prefix": prefix },
+            "route": { "cluster": "upstream" },
+            "typed_per_filter_config": { "envoy.filters.http.ext_authz": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+                "check_settings": { "context_extensions": extensions },
+            } },
+        })
+    };
+    let routes = [
+        route("/sealed", json!({ "tier": "gold", "pdp.resource": "Doc::\"sealed\"" })),
+        route("/plain", json!({ "tier": "silver" })),
+        route("/", json!({ "tier": "gold" })),
+    ];
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "in",
         "route_config": { "virtual_hosts": [{
             "name": "all",
             "domains": ["*"],
-            "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": "upstream" } }],
+            "routes": routes,
         }] },
         "http_filters": filters,
     });
@@ -313,6 +333,9 @@ async fn verified_identity(socket: bool) {
         (String::new(), "/docs/7", 403, ""),
         ("x-pdp-reason: permitted\r\n".to_owned(), "/docs/7", 403, ""),
         (bearer("ann", "another-secret-that-nobody-trusts-0123456789"), "/docs/7", 401, ""),
+        (ann.clone(), "/sealed", 403, ""),
+        (ann.clone(), "/plain", 403, ""),
+        (format!("{ann}tier: gold\r\n"), "/plain", 403, ""),
         (ann.clone(), "/closed/1", 404, "no such page\n"),
     ] {
         let (status, head, text) = envoy.send(target.as_bytes(), &headers).await;
@@ -445,6 +468,10 @@ async fn the_path_judged_is_the_path_that_the_upstream_sees() {
     let mut judged = BTreeMap::new();
     for line in std::fs::read_to_string(&log).unwrap().lines() {
         let record: Value = serde_json::from_str(line).unwrap();
+        if record["refusal"].is_string() {
+            // No path was judged.
+            continue;
+        }
         let id = record["decision_id"].as_str().unwrap().to_owned();
         judged.insert(id, record["context"]["path"].as_str().unwrap().to_owned());
     }

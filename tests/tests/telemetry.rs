@@ -8,6 +8,7 @@ use std::path::Path;
 use pdp_core::Datetime;
 use pdp_grpc::pb::authorization_client::AuthorizationClient;
 use pdp_grpc::{LogConfig, LogTarget, pb};
+use pdp_tests::check::{Check, Client};
 use pdp_tests::served::{self, Served};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -149,6 +150,68 @@ async fn every_decision_is_counted_and_has_a_line_with_the_id_of_its_answer() {
     assert_eq!(last["decision_id"], filtered.decision_id.as_str());
     assert_eq!(last["candidates"], messages.len());
     assert_eq!(last["allowed"].as_array().unwrap().len(), filtered.allowed.len());
+}
+
+#[tokio::test]
+async fn a_call_that_is_no_question_is_counted_and_logged_like_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("decisions.jsonl");
+    let served = Served::start(served::bundle("routes"), NOW, |config| {
+        config.log = Some(logged(&path));
+        config.admin = Some(([127, 0, 0, 1], 0).into());
+        // Whoever is nobody in particular is refused once there is a question.
+        config.callers = vec![pdp_grpc::CallerRule {
+            who: pdp_grpc::Who::Anybody,
+            trust_delegation: false,
+            explain: false,
+            principals: Some(vec![pdp_grpc::Whom::Type("Mesh::User".to_owned())]),
+            tenants: None,
+        }];
+    });
+    let mut client = Client::connect(&served).await;
+    let mut told = Vec::new();
+    let mut service = Check::get("/orders");
+    service.source_principal = "spiffe://shop.example/checkout".to_owned();
+    for (message, refusal) in [
+        (b"\xff".to_vec(), "malformed"),
+        (Vec::new(), "method_malformed"),
+        (Check::get("/orders/").bytes(), "no_route"),
+        (Check::get("/orders/..").bytes(), "path_ambiguous"),
+        (Check::get("/orders").bytes(), "no_principal"),
+        (service.bytes(), "not_for_caller"),
+    ] {
+        let one = client.send(message).await;
+        assert_eq!((one.reason(), one.cause()), ("invalid_request", refusal));
+        told.push(one);
+    }
+    served.live.publish(pdp_core::Decider::no_bundle());
+    told.push(client.ask(&Check::get("/orders")).await);
+
+    let samples = samples(&get(&served, "/metrics").await.1);
+    for (reason, times) in [("invalid_request", 6.0), ("no_bundle", 1.0), ("permitted", 0.0)] {
+        let name = format!("pdp_decisions_total{{protocol=\"ext_authz\",reason=\"{reason}\"}}");
+        assert_eq!(samples[&name], times, "{reason}");
+    }
+    let timed = "pdp_decision_seconds_count{protocol=\"ext_authz\",effect=\"deny\"}";
+    assert_eq!(samples[timed], 7.0);
+    assert_eq!(samples["pdp_unanswered_total{protocol=\"ext_authz\",cause=\"malformed\"}"], 0.0);
+    served.stop().await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), told.len());
+    for (line, told) in lines.iter().zip(&told) {
+        assert_eq!(line["entry"], "ext_authz");
+        assert_eq!(line["decision"], "deny");
+        assert_eq!(line["decision_id"], told.id());
+        assert_eq!(line["reason"], told.reason());
+        assert_eq!(line["refusal"], told.cause());
+        assert_eq!(line["time"], "2026-06-01T12:00:00.000Z");
+        // Only who may not ask has asked something.
+        assert_eq!(line["principal"].is_object(), told.cause() == "not_for_caller");
+    }
+    assert_eq!(lines[0]["bundle"]["name"], "routes");
+    assert!(lines[6]["bundle"].is_null());
 }
 
 #[tokio::test]

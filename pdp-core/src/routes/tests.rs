@@ -1,6 +1,10 @@
 //! What a route table may say: each fault with its words, and what ties with what.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 use super::*;
 
@@ -84,9 +88,24 @@ fn placeholders_are_those_that_something_fills() {
 fn a_section_that_is_no_sound_table_is_refused() {
     let table = RouteTable { routes: vec![route("/a")], ..RouteTable::default() };
     let bytes = serde_json::to_vec(&table).unwrap();
-    assert_eq!(read(&bytes), Some(table));
+    assert_eq!(read(&bytes), Some(Routes::new(table).unwrap()));
     let tied = RouteTable { routes: vec![route("/a"), route("/a")], ..RouteTable::default() };
     assert_eq!(read(&serde_json::to_vec(&tied).unwrap()), None);
     assert_eq!(read(b"{\"rout\":[]}"), None);
     assert_eq!(read(b"{"), None);
+}
+
+#[test]
+fn a_table_is_ready_once_and_its_most_specific_routes_come_first() {
+    let paths = ["/{rest...}", "/a/{x}", "/{x}/b", "/a/b", "/a/{x}/{more...}"];
+    let table = RouteTable { routes: paths.map(route).into(), ..RouteTable::default() };
+    let routes = Routes::new(table).unwrap();
+    let order: Vec<&str> = routes.routes.iter().map(|one| one.route.path.as_str()).collect();
+    assert_eq!(order, ["/a/b", "/a/{x}", "/a/{x}/{more...}", "/{x}/b", "/{rest...}"]);
+    assert_eq!(routes.routes[1].segments[1], Segment::One("x".to_owned()));
+    assert_eq!(routes.routes[1].action.parts, [Part::Hole("method".to_owned())]);
+
+    let wrong = RouteTable { routes: vec![route("a"), route("//")], ..RouteTable::default() };
+    let message = Routes::new(wrong).unwrap_err();
+    assert!(message.starts_with("route `a`: a path begins with `/`; route `//`"), "{message}");
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use pdp_core::{Route, RouteTable};
+use pdp_core::{Route, RouteTable, Routes};
 
 use super::*;
 
@@ -17,7 +17,7 @@ impl Claims for Known {
     }
 }
 
-fn router() -> Router {
+fn routes() -> Routes {
     let claim =
         Claim { namespace: "n".to_owned(), payload: "jwt".to_owned(), name: "sub".to_owned() };
     let user =
@@ -41,9 +41,10 @@ fn router() -> Router {
         ("path", Fact::Path),
         ("ip", Fact::SourceIp),
         ("tenants", Fact::Header("x-tenant".to_owned())),
+        ("tier", Fact::Extension("tier".to_owned())),
         ("stage", Fact::Literal(Literal::String("prod".to_owned()))),
     ];
-    Router::new(&RouteTable {
+    Routes::new(RouteTable {
         principal: vec![service],
         on_behalf_of: Some(user),
         action: Some("Action::\"{method}\"".to_owned()),
@@ -64,14 +65,15 @@ const CALL: HttpMessage<'_> = HttpMessage {
     headers: &[(b"x-tenant", b"a"), (b"x-other", b"b"), (b"x-tenant", b"c")],
     source_principal: b"spiffe://t/web",
     source_ip: None,
+    extensions: &[],
     body: None,
 };
 
 #[test]
 fn a_call_becomes_a_question() {
-    let (router, arena) = (router(), Arena::new());
+    let (routes, arena) = (routes(), Arena::new());
     let claims = Known(vec![("n/jwt/sub", ClaimValue::Text("ann".to_owned()))]);
-    let (matched, request) = router.question(&CALL, &claims, &arena).unwrap();
+    let (matched, request) = Router::new(&routes).question(&CALL, &claims, &arena).unwrap();
     assert_eq!(matched.route().path, "/d/{id}");
     assert_eq!(request.principal, Uid::new("Service", "web"));
     assert_eq!(request.on_behalf_of, Some(Uid::new("User", "ann")));
@@ -113,19 +115,65 @@ fn what_is_no_question_is_refused() {
         (CALL, claim(ClaimValue::Long(7)), Refusal::Identity),
         (CALL, claim(ClaimValue::Other), Refusal::Identity),
     ];
-    let router = router();
+    let routes = routes();
     for (call, claims, refusal) in table {
         let arena = Arena::new();
-        let came = router.question(&call, &claims, &arena).map(|(_, request)| request.principal);
+        let came = Router::new(&routes)
+            .question(&call, &claims, &arena)
+            .map(|(_, request)| request.principal);
         assert_eq!(came, Err(refusal), "{call:?}");
     }
 }
 
 #[test]
 fn a_public_route_names_its_principal() {
-    let (router, arena) = (router(), Arena::new());
+    let (routes, arena) = (routes(), Arena::new());
     let call = HttpMessage { target: b"/open", source_principal: b"", ..CALL };
-    let (_, request) = router.question(&call, &Known(Vec::new()), &arena).unwrap();
+    let (_, request) = Router::new(&routes).question(&call, &Known(Vec::new()), &arena).unwrap();
     assert_eq!(request.principal, Uid::new("Service", "anybody"));
     assert_eq!(request.on_behalf_of, None);
+}
+
+#[test]
+fn what_the_operator_of_the_proxy_says_takes_the_place_of_the_table() {
+    let (routes, arena) = (routes(), Arena::new());
+    let extensions: [(&[u8], &[u8]); 5] = [
+        (b"pdp.action", b"Action::\"read\""),
+        (b"pdp.resource", b"Order::\"first\""),
+        (b"pdp.resource", b"Shop::Order::\"{host}/{id}:{method}\""),
+        (b"tier", b"gold"),
+        (b"other", b"\xff"),
+    ];
+    let call = HttpMessage { extensions: &extensions, ..CALL };
+    let (_, request) = Router::new(&routes).question(&call, &Known(Vec::new()), &arena).unwrap();
+    assert_eq!(request.action, Uid::new("Action", "read"));
+    assert_eq!(request.resource, Uid::new("Shop::Order", "shop.example/4 x:GET"));
+    assert_eq!(request.principal, Uid::new("Service", "web"));
+    assert!(request.context.contains(&("tier", Value::String("gold"))), "{request:?}");
+    assert!(!request.context.iter().any(|(key, _)| *key == "other"), "{request:?}");
+}
+
+#[test]
+fn an_extension_that_cannot_be_followed_denies() {
+    let routes = routes();
+    let table: [(&[u8], &[u8], Refusal); 11] = [
+        (b"pdp.action", b"read", Refusal::Extension),
+        (b"pdp.action", b"", Refusal::Extension),
+        (b"pdp.action", b"Action::\"\xff\"", Refusal::Extension),
+        (b"pdp.resource", b"Doc::\"{id\"", Refusal::Extension),
+        (b"pdp.resource", b"Doc::\"{name}\"", Refusal::Extension),
+        (b"pdp.resource", b"Doc::\"{value}\"", Refusal::Extension),
+        (b"tier", b"\xff", Refusal::Extension),
+        (b"pdp.principal", b"Service::\"admin\"", Refusal::UnknownExtension),
+        (b"pdp.Action", b"Action::\"read\"", Refusal::UnknownExtension),
+        (b"pdp.", b"", Refusal::UnknownExtension),
+        (b"pdp.action2", b"Action::\"read\"", Refusal::UnknownExtension),
+    ];
+    for (name, value, refusal) in table {
+        let (arena, extensions) = (Arena::new(), [(name, value)]);
+        let call = HttpMessage { extensions: &extensions, ..CALL };
+        let came = Router::new(&routes).question(&call, &Known(Vec::new()), &arena);
+        let name = String::from_utf8_lossy(name);
+        assert_eq!(came.map(|(_, request)| request.action), Err(refusal), "{name}");
+    }
 }

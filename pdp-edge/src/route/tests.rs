@@ -2,25 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use pdp_core::RouteTable;
+
 use super::*;
 
-fn router(routes: &[(&str, &[&str], Option<&str>)]) -> Router {
+fn routes(routes: &[(&str, &[&str], Option<&str>)]) -> Routes {
     let routes = routes.iter().map(|(path, methods, host)| Route {
         path: (*path).to_owned(),
         methods: methods.iter().map(|name| (*name).to_owned()).collect(),
         host: host.map(str::to_owned),
         action: Some("Action::\"a\"".to_owned()),
         resource: Some("R::\"r\"".to_owned()),
-        principal: None,
+        principal: Some("U::\"anybody\"".to_owned()),
         deny: None,
         strip: Vec::new(),
     });
-    Router::new(&RouteTable { routes: routes.collect(), ..RouteTable::default() }).unwrap()
+    Routes::new(RouteTable { routes: routes.collect(), ..RouteTable::default() }).unwrap()
 }
 
 #[test]
 fn the_most_specific_route_is_taken() {
-    let router = router(&[
+    let routes = routes(&[
         ("/{rest...}", &[], None),
         ("/a/{x}", &[], None),
         ("/a/{y}", &["GET"], None),
@@ -43,7 +45,7 @@ fn the_most_specific_route_is_taken() {
         ("GET", "i", "/a/b/", Some("/{rest...}")),
         ("GET", "i", "/", None),
     ] {
-        let found = router.find(method, host, path);
+        let found = Router::new(&routes).find(method, host, path);
         assert_eq!(
             found.map(|found| found.route().path.as_str()),
             expected,
@@ -54,7 +56,7 @@ fn the_most_specific_route_is_taken() {
 
 #[test]
 fn parameters_are_without_escapes() {
-    let router = router(&[("/a/{x}/{more...}", &[], None)]);
-    let found = router.find("GET", "", "/a/caf%C3%A9/b/c%20d").unwrap();
+    let routes = routes(&[("/a/{x}/{more...}", &[], None)]);
+    let found = Router::new(&routes).find("GET", "", "/a/caf%C3%A9/b/c%20d").unwrap();
     assert_eq!(found.parameters, [("x", "café".to_owned()), ("more", "b/c d".to_owned())]);
 }

@@ -21,7 +21,9 @@ pub(crate) enum Payload<'a> {
     Varint(u64),
     /// A string or a message.
     Bytes(&'a [u8]),
-    /// A group or a number of fixed width: no field of ours is one.
+    /// A number of 64 bits, which in Envoy's messages is floating point.
+    Fixed64(u64),
+    /// A group or a number of 32 bits: no field of ours is one.
     Other,
 }
 
@@ -119,7 +121,7 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
-    /// Passes over what no field of ours holds; `nesting_left` bounds the recursion.
+    /// Passes over what hardly a field of ours holds; `nesting_left` bounds the recursion.
     #[cold]
     fn other(
         &mut self,
@@ -133,7 +135,9 @@ impl<'a> Fields<'a> {
                 self.varint()?;
             }
             1 => {
-                self.take(8)?;
+                let (bytes, rest) = self.rest.split_first_chunk().ok_or(Damage::Underflow)?;
+                self.rest = rest;
+                return Ok(Payload::Fixed64(u64::from_le_bytes(*bytes)));
             }
             2 => {
                 let length = usize::try_from(self.varint()?).map_err(|_| Damage::Underflow)?;
@@ -173,6 +177,14 @@ impl<'a> Payload<'a> {
         let value = self.varint()?;
         // Zigzag: the lowest bit is the sign.
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+    }
+
+    /// A `double`.
+    pub(crate) fn double(self) -> Result<f64, Damage> {
+        match self {
+            Payload::Fixed64(bits) => Ok(f64::from_bits(bits)),
+            _ => Err(Damage::WireType),
+        }
     }
 
     #[inline(always)]

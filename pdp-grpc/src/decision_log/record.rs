@@ -21,7 +21,9 @@ const BYTES: usize = 768;
 pub(crate) struct Record<'a> {
     pub(crate) id: DecisionId,
     pub(crate) protocol: Protocol,
-    pub(crate) request: &'a Request<'a>,
+    pub(crate) time: Datetime,
+    /// What was asked, if it was a question.
+    pub(crate) request: Option<&'a Request<'a>>,
     pub(crate) bundle: Option<&'a Bundle>,
     pub(crate) took: Duration,
 }
@@ -44,9 +46,14 @@ impl Record<'_> {
             if !verdict.message().is_empty() {
                 object.text("message", verdict.message());
             }
-            object.uid("principal", self.request.principal);
-            object.uid("action", self.request.action);
-            object.uid("resource", self.request.resource);
+            if let Some(code) = verdict.code() {
+                object.text("refusal", code);
+            }
+            if let Some(request) = self.request {
+                object.uid("principal", request.principal);
+                object.uid("action", request.action);
+                object.uid("resource", request.resource);
+            }
             if let Some(answer) = verdict.answer() {
                 if let Some(leg) = answer.failed_leg() {
                     object.text("failed_leg", &leg.role().to_string());
@@ -81,12 +88,12 @@ impl Record<'_> {
         allowed: &[u32],
     ) -> Vec<u8> {
         self.object(config, |object| {
-            object.uid("principal", self.request.principal);
-            for (name, uid) in
-                [("action", self.request.action), ("resource", self.request.resource)]
-            {
-                if !uid.entity_type.is_empty() {
-                    object.uid(name, uid);
+            if let Some(request) = self.request {
+                object.uid("principal", request.principal);
+                for (name, uid) in [("action", request.action), ("resource", request.resource)] {
+                    if !uid.entity_type.is_empty() {
+                        object.uid(name, uid);
+                    }
                 }
             }
             object.raw("candidates", candidates);
@@ -99,24 +106,25 @@ impl Record<'_> {
         let mut object = Object::begin(&mut out);
         object.text("type", "decision");
         object.text("decision_id", std::str::from_utf8(&self.id.text()).unwrap_or_default());
-        object.text("time", &self.request.now.unwrap_or(Datetime(0)).to_string());
+        object.text("time", &self.time.to_string());
         object.text("entry", self.protocol.as_str());
         middle(&mut object);
-        let request = self.request;
-        if let Some(subject) = request.on_behalf_of {
-            object.uid("on_behalf_of", subject);
-        }
-        if !request.actors.is_empty() {
-            object.list("chain", request.actors.iter(), |out, actor| uid(out, *actor));
-        }
-        if !request.scopes.is_empty() {
-            object.texts("scopes", request.scopes.iter().copied());
-        }
-        if config.context {
-            object.key("context");
-            pairs(object.out, request.context, &config.mask);
-        } else if !request.context.is_empty() {
-            object.texts("context_keys", request.context.iter().map(|(key, _)| *key));
+        if let Some(request) = self.request {
+            if let Some(subject) = request.on_behalf_of {
+                object.uid("on_behalf_of", subject);
+            }
+            if !request.actors.is_empty() {
+                object.list("chain", request.actors.iter(), |out, actor| uid(out, *actor));
+            }
+            if !request.scopes.is_empty() {
+                object.texts("scopes", request.scopes.iter().copied());
+            }
+            if config.context {
+                object.key("context");
+                pairs(object.out, request.context, &config.mask);
+            } else if !request.context.is_empty() {
+                object.texts("context_keys", request.context.iter().map(|(key, _)| *key));
+            }
         }
         if let Some(bundle) = self.bundle {
             object.key("bundle");

@@ -44,7 +44,6 @@ fn no_text_begins_a_line_or_ends_a_string_and_masked_names_keep_their_values() {
     let request = Request {
         on_behalf_of: Some(Uid::new("User", "u")),
         scopes: &scopes,
-        now: Some(Datetime(1)),
         ..Request::new(
             Uid::new("User", hostile),
             Uid::new("Action", "a"),
@@ -55,7 +54,8 @@ fn no_text_begins_a_line_or_ends_a_string_and_masked_names_keep_their_values() {
     let record = Record {
         id: DecisionId::next(),
         protocol: Protocol::Stream,
-        request: &request,
+        time: Datetime(1),
+        request: Some(&request),
         bundle: None,
         took: Duration::from_nanos(7),
     };

@@ -3,6 +3,7 @@
 //! Written out rather than generated, because a dozen fields are less than the files they would be generated from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pdp_core::{Bundle, Effect, Route};
 
@@ -93,8 +94,27 @@ pub(crate) struct Text {
 impl CheckResponse {
     /// A deny of what is no question.
     #[cold]
-    pub(super) fn refused(code: &str) -> Self {
-        Self::denied(FORBIDDEN, format!("{{\"reason\":\"{code}\"}}"), [("reason", code.to_owned())])
+    pub(super) fn refused(verdict: &Verdict<'_>, code: &str, bundle: Option<&Arc<Bundle>>) -> Self {
+        let (id, reason) = (verdict.id().to_string(), verdict.reason().as_str());
+        let body =
+            format!("{{\"reason\":\"{reason}\",\"refusal\":\"{code}\",\"decision_id\":\"{id}\"}}");
+        let metadata = [
+            ("decision_id", id),
+            ("reason", reason.to_owned()),
+            ("refusal", code.to_owned()),
+            ("bundle", bundle.map(|bundle| named(bundle)).unwrap_or_default()),
+        ];
+        Self::denied(FORBIDDEN, body, metadata)
+    }
+
+    /// A deny where deciding broke down. That is counted apart, as what got no answer, and has no record to name.
+    #[cold]
+    pub(super) fn fault() -> Self {
+        Self::denied(
+            FORBIDDEN,
+            "{\"reason\":\"fault\"}".to_owned(),
+            [("reason", "fault".to_owned())],
+        )
     }
 
     /// What the core decided.
@@ -110,7 +130,7 @@ impl CheckResponse {
             ("decision_id", id.clone()),
             ("reason", reason.to_owned()),
             ("policies", policies.unwrap_or_default().join(" ")),
-            ("bundle", format!("{}@{}", bundle.name(), bundle.revision())),
+            ("bundle", named(bundle)),
         ];
         if verdict.effect() == Effect::Allow {
             let set = [("x-pdp-decision-id", id), ("x-pdp-reason", reason.to_owned())];
@@ -157,6 +177,10 @@ impl CheckResponse {
             metadata: Some(Struct::new(metadata)),
         }
     }
+}
+
+fn named(bundle: &Bundle) -> String {
+    format!("{}@{}", bundle.name(), bundle.revision())
 }
 
 impl HeaderOption {

@@ -1,7 +1,7 @@
 //! A `CheckRequest` from its bytes: the fields that deciding needs, where they stand; all others are passed over.
 //!
 //! Texts stay bytes, because whether they must be UTF-8 is for the path and header rules to say. Claims that are
-//! numbers are not read: the wire has them as floating point.
+//! numbers come as floating point; taken are those that are certainly the integer that the token has.
 
 use std::net::IpAddr;
 
@@ -19,13 +19,15 @@ pub(super) struct Check<'a> {
     headers: Vec<(&'a [u8], &'a [u8])>,
     /// Headers as Envoy sends them when told to keep repeated ones apart.
     header_map: Vec<(&'a [u8], &'a [u8])>,
+    /// The body as text.
     body: &'a [u8],
+    /// The body as bytes. A proxy sends one of the two.
+    raw_body: &'a [u8],
     source_principal: &'a [u8],
     source_ip: Option<IpAddr>,
     /// Namespaces and their structs, unread.
     metadata: Vec<(&'a [u8], Fields<'a>)>,
-    /// Whether the proxy's settings ask for something that is not there.
-    pub(super) unknown_extension: bool,
+    extensions: Vec<(&'a [u8], &'a [u8])>,
 }
 
 // === impl Check ===
@@ -44,8 +46,7 @@ impl<'a> Check<'a> {
                         _ => Ok(()),
                     }),
                     10 => {
-                        let (key, _) = pair(inside(payload)?)?;
-                        check.unknown_extension |= key.starts_with(b"pdp.");
+                        check.extensions.push(pair(inside(payload)?)?);
                         Ok(())
                     }
                     11 => each(inside(payload)?, |fields, number, payload| match number {
@@ -92,12 +93,8 @@ impl<'a> Check<'a> {
                 3 => self.headers.push(pair(fields.inside(payload)?)?),
                 4 => self.target = payload.bytes()?,
                 5 => self.host = payload.bytes()?,
-                11 | 12 => {
-                    let body = payload.bytes()?;
-                    if !body.is_empty() {
-                        self.body = body;
-                    }
-                }
+                11 => self.body = payload.bytes()?,
+                12 => self.raw_body = payload.bytes()?,
                 13 => each(fields.inside(payload)?, |fields, number, payload| {
                     if number == 1 {
                         self.header_map.push(header(fields.inside(payload)?)?);
@@ -115,12 +112,15 @@ impl<'a> Check<'a> {
         if self.header_map.is_empty() { &self.headers } else { &self.header_map }
     }
 
-    /// Whether the proxy cut the body off, or a client says so, who gains nothing by it.
-    pub(super) fn partial_body(&self) -> bool {
-        self.headers().iter().any(|(name, value)| {
+    /// Whether there is no telling what the body is. The proxy cut it off, or a client says that it did, who gains
+    /// nothing by it; or there are two. What a client says of its length does not matter: a proxy measures it itself.
+    pub(super) fn body_unreadable(&self) -> bool {
+        let cut_off = self.headers.iter().chain(&self.header_map).any(|(name, value)| {
             name.eq_ignore_ascii_case(b"x-envoy-auth-partial-body")
                 && !value.eq_ignore_ascii_case(b"false")
-        })
+        });
+        let one = self.body.is_empty() || self.raw_body.is_empty() || self.body == self.raw_body;
+        cut_off || !one
     }
 
     /// The call that it is about.
@@ -132,7 +132,8 @@ impl<'a> Check<'a> {
             headers: self.headers(),
             source_principal: self.source_principal,
             source_ip: self.source_ip,
-            body: (!self.body.is_empty()).then_some(self.body),
+            extensions: &self.extensions,
+            body: [self.body, self.raw_body].into_iter().find(|body| !body.is_empty()),
         }
     }
 
@@ -220,10 +221,12 @@ fn member<'a>(fields: Fields<'a>, name: &str) -> Result<Option<Fields<'a>>, Dama
     Ok(found)
 }
 
-fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
+/// A claim's value.
+pub(super) fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
     let mut found = ClaimValue::Other;
     each(value, |_, number, payload| {
         found = match number {
+            2 => integer(payload.double()?).map_or(ClaimValue::Other, ClaimValue::Long),
             3 => ClaimValue::Text(payload.text()?.to_owned()),
             4 => ClaimValue::Bool(payload.varint()? != 0),
             _ => ClaimValue::Other,
@@ -231,4 +234,14 @@ fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
         Ok(())
     })?;
     Ok(found)
+}
+
+/// From here on another integer could have become the same number on its way.
+const INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0;
+
+/// The integer that a number is without loss.
+fn integer(number: f64) -> Option<i64> {
+    // Neither infinities nor what is no number are below anything here.
+    let exact = number.abs() < INTEGERS_BELOW && number.fract() == 0.0;
+    exact.then_some(number as i64)
 }
