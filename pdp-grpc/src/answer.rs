@@ -14,11 +14,15 @@ use crate::desk::Verdict;
 use crate::pb;
 use crate::text::shorten;
 
+mod many;
+
+pub(crate) use many::{read_batch, read_filter, read_result};
+
 /// How much of an unknown code is repeated in an error.
 const CODE_CHARS_MAX: usize = 40;
 
 /// Why a response is no answer that a client may act on.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotAnAnswer {
     /// Neither allow nor deny.
     Effect(i32),
@@ -26,6 +30,16 @@ pub(crate) enum NotAnAnswer {
     Code { field: &'static str, code: String },
     /// An allow that something else in the answer speaks against, or a deny that says it is permitted.
     Contradiction(&'static str),
+    /// There is nothing where an answer should be.
+    Missing(&'static str),
+    /// A batch with more or fewer results than questions.
+    Count { results: usize, questions: usize },
+    /// What is wrong with one result of a batch.
+    Result { position: usize, what: Box<NotAnAnswer> },
+    /// What is wrong with the verdict for one candidate of a filter.
+    Candidate { position: usize, candidates: usize, what: &'static str },
+    /// An answer on a stream with the id of no question in flight.
+    Stray(u64),
 }
 
 /// Copies what a question got. Naming the bundle is the caller's part: many questions share it.
@@ -77,11 +91,7 @@ pub(crate) fn read(response: pb::AuthorizeResponse) -> Result<OwnedAnswer, NotAn
         },
         obligations: response.obligations.into_iter().map(|o| (o.policy, o.key, o.value)).collect(),
         message: response.message,
-        bundle: response.bundle.map(|b| BundleName {
-            name: b.name,
-            revision: b.revision,
-            digest: b.digest,
-        }),
+        bundle: response.bundle.map(read_bundle),
     };
     agrees_with_itself(&answer)?;
     Ok(answer)
@@ -198,6 +208,10 @@ fn read_reason(code: &str) -> Result<Reason, NotAnAnswer> {
         .ok_or_else(|| NotAnAnswer::code("reason", code))
 }
 
+fn read_bundle(bundle: pb::BundleName) -> BundleName {
+    BundleName { name: bundle.name, revision: bundle.revision, digest: bundle.digest }
+}
+
 fn read_errors(errors: Vec<pb::PolicyError>) -> Result<Vec<(String, ErrorKind)>, NotAnAnswer> {
     let read = |error: pb::PolicyError| {
         let kind = ErrorKind::ALL.into_iter().find(|kind| kind.as_str() == error.kind);
@@ -250,7 +264,18 @@ impl fmt::Display for NotAnAnswer {
                     "`{field}` is `{code}`, which this client does not know; use one as new as the server"
                 )
             }
-            NotAnAnswer::Contradiction(what) => f.write_str(what),
+            NotAnAnswer::Contradiction(what) | NotAnAnswer::Missing(what) => f.write_str(what),
+            NotAnAnswer::Count { results, questions } => {
+                write!(f, "it has {results} results for {questions} questions")
+            }
+            NotAnAnswer::Result { position, what } => write!(f, "result {position}: {what}"),
+            NotAnAnswer::Candidate { position, candidates, what } => {
+                write!(f, "candidate {position} of {candidates}: {what}")
+            }
+            NotAnAnswer::Stray(id) => write!(
+                f,
+                "an answer has the id {id}, which no question in flight has, so that none of the stream can be trusted"
+            ),
         }
     }
 }

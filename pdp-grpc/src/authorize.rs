@@ -18,6 +18,7 @@ pub(crate) use many::{read_batch, read_numbered};
 pub use read::read_request;
 pub(crate) use read::{read_asked, read_filter};
 
+use crate::client::Among;
 use crate::config::VALUE_DEPTH_MAX;
 use crate::pb;
 use crate::pb::value::Kind;
@@ -61,6 +62,29 @@ pub(crate) fn write(request: &Request<'_>) -> Result<pb::AuthorizeRequest, Unsen
         scopes: request.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         entities: request.entities.iter().map(write_entity).collect::<Result<_, _>>()?,
         explain: false,
+    })
+}
+
+/// Writes a filter: the request with candidates in the place of its resource, or of its action.
+pub(crate) fn write_filter(
+    request: &Request<'_>,
+    among: Among<'_>,
+) -> Result<pb::FilterRequest, Unsendable> {
+    let message = write(request)?;
+    let (action, resource, candidates) = match among {
+        Among::Resources(resources) => (message.action, None, resources),
+        Among::Actions(actions) => (None, message.resource, actions),
+    };
+    Ok(pb::FilterRequest {
+        principal: message.principal,
+        action,
+        resource,
+        context: message.context,
+        on_behalf_of: message.on_behalf_of,
+        actors: message.actors,
+        scopes: message.scopes,
+        entities: message.entities,
+        candidates: candidates.iter().copied().map(write_uid).collect(),
     })
 }
 

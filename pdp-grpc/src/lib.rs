@@ -51,8 +51,8 @@ mod until;
 pub use access::{CallerRule, Name, Who, Whom};
 pub use authorize::{Malformed, read_request};
 pub use client::{
-    AnswerError, Client, ClientError, ClientOptions, ConnectError, DeadlineError, RefusedError,
-    RequestError, UrlError, write_request,
+    Among, AnswerError, Client, ClientError, ClientOptions, ConnectError, DeadlineError, Denied,
+    Filtered, QuestionStream, RefusedError, RequestError, UrlError, write_request,
 };
 pub use config::{
     ADDRESS_STANDARD, ADMIN_ADDRESS_STANDARD, Clock, Config, ConfigError, HTTP_ADDRESS_STANDARD,

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use pdp_core::json::Arena;
 use pdp_core::{Bundle, Datetime, DecideOptions, Decider, Effect, OwnedAnswer, Request, Scratch};
 use pdp_grpc::pb::authorization_client::AuthorizationClient;
-use pdp_grpc::{Client, pb};
+use pdp_grpc::{Among, Client, ClientError, pb};
 use pdp_tests::check;
 use pdp_tests::check::question::Table;
 use pdp_tests::served::{self, Served};
 use prost::Message;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
@@ -54,23 +56,29 @@ async fn bare(served: &Served) -> AuthorizationClient<Channel> {
     AuthorizationClient::new(channel)
 }
 
-/// What a message of either effect says of effect, reason and policies.
-#[track_caller]
-fn same(answer: &pb::AuthorizeResponse, expected: &OwnedAnswer) {
-    let allows = answer.effect() == pb::Effect::Allow;
-    assert_eq!(allows, expected.reason.as_str() == "permitted", "{answer:?}");
-    assert_eq!(answer.reason, expected.reason.as_str());
-    assert_eq!(answer.policies, expected.policies);
-    assert_eq!(answer.errors.len(), expected.errors.len());
-    assert_eq!(answer.message, expected.message);
-}
-
 #[track_caller]
 fn answered(result: pb::AuthorizeResult) -> pb::AuthorizeResponse {
     match result.result {
         Some(pb::authorize_result::Result::Answer(answer)) => answer,
         other => panic!("no answer but {other:?}"),
     }
+}
+
+/// Waits for all of them at the same time.
+async fn all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut waiting: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, done) in &mut waiting {
+            if done.is_none()
+                && let Poll::Ready(value) = Pin::new(future).poll(context)
+            {
+                *done = Some(value);
+            }
+        }
+        if waiting.iter().all(|(_, done)| done.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, done)| done).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,76 +90,46 @@ async fn two_thousand_questions_get_one_answer_whichever_way_they_come() {
         let served =
             Served::start(Arc::clone(&bundle), NOW, |config| config.trust_delegation = true);
         let client = Client::connect(&served.url(), SOON).await.unwrap();
-        let mut bare = bare(&served).await;
+        let (texts, arena) = (served::questions(&bundle, QUESTIONS, 4), Arena::new());
+        let read = |text| Request { now: None, ..served::read(text, &bundle, &arena, NOW) };
+        let requests: Vec<_> = texts.iter().map(|text| read(text)).collect();
 
-        // One by one: our own client, which reads everything of an answer.
-        for text in served::questions(&bundle, QUESTIONS, 4).iter().zip(&questions) {
-            let arena = Arena::new();
-            let request = served::read(text.0, &bundle, &arena, NOW);
-            let answer = client.authorize(&Request { now: None, ..request }).await.unwrap();
-            assert_eq!(answer, text.1.expected, "{}", text.0);
+        // One by one.
+        for (at, request) in requests.iter().enumerate() {
+            let answer = client.authorize(request).await.unwrap();
+            assert_eq!(answer, questions[at].expected, "{}", texts[at]);
         }
 
-        let messages = || questions.iter().map(|question| question.message.clone());
         // In one batch.
-        let batch = pb::AuthorizeBatchRequest { requests: messages().collect() };
-        let batch = bare.authorize_batch(batch).await.unwrap().into_inner();
-        assert_eq!(batch.bundle.unwrap().digest, bundle.digest_hex());
-        assert_eq!(batch.results.len(), questions.len());
-        for (result, question) in batch.results.into_iter().zip(&questions) {
-            same(&answered(result), &question.expected);
+        let answers = client.authorize_batch(&requests).await.unwrap();
+        assert_eq!(answers.len(), questions.len());
+        for (at, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.unwrap(), questions[at].expected, "{}", texts[at]);
         }
 
         // In one stream, all in flight at once.
-        let numbered = messages()
-            .zip(0..)
-            .map(|(request, id)| pb::AuthorizeStreamRequest { id, request: Some(request) });
-        let numbered: Vec<_> = numbered.collect();
-        let sent = tokio_stream::iter(numbered);
-        let mut stream = bare.authorize_stream(sent).await.unwrap().into_inner();
-        let mut seen = vec![0; questions.len()];
-        while let Some(response) = stream.message().await.unwrap() {
-            let at = usize::try_from(response.id).unwrap();
-            seen[at] += 1;
-            same(&answered(response.result.unwrap()), &questions[at].expected);
+        let stream = client.stream().await.unwrap();
+        let answers = all(requests.iter().map(|request| stream.authorize(request))).await;
+        assert_eq!(answers.len(), questions.len());
+        for (at, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.unwrap(), questions[at].expected, "{}", texts[at]);
         }
-        assert!(seen.iter().all(|times| *times == 1));
 
         // As one of two resources, and as one of two actions.
-        for question in &questions {
-            let both = &questions[asked % questions.len()].message;
+        for (request, question) in requests.iter().zip(&questions) {
+            let both = &requests[asked % requests.len()];
             asked += 1;
-            let m = &question.message;
-            let filter =
-                |action, resource, candidates: [Option<pb::EntityUid>; 2]| pb::FilterRequest {
-                    principal: m.principal.clone(),
-                    action,
-                    resource,
-                    context: m.context.clone(),
-                    on_behalf_of: m.on_behalf_of.clone(),
-                    actors: m.actors.clone(),
-                    scopes: m.scopes.clone(),
-                    entities: m.entities.clone(),
-                    candidates: candidates.into_iter().flatten().collect(),
-                };
-            let by_resource =
-                filter(m.action.clone(), None, [both.resource.clone(), m.resource.clone()]);
-            let by_action =
-                filter(None, m.resource.clone(), [both.action.clone(), m.action.clone()]);
-            for request in [by_resource, by_action] {
-                let response = bare.filter(request).await.unwrap().into_inner();
-                let reason = match response.allowed.contains(&1) {
-                    true => "permitted",
-                    false => {
-                        let denied = response.denied.iter().find(|d| d.positions.contains(&1));
-                        &denied.unwrap().reason
-                    }
-                };
-                assert_eq!(reason, question.expected.reason.as_str(), "{m:?}");
+            let (resources, actions) =
+                ([both.resource, request.resource], [both.action, request.action]);
+            for among in [Among::Resources(&resources), Among::Actions(&actions)] {
+                let filtered = client.filter(request, among).await.unwrap();
+                assert_eq!(filtered.reason(1), Some(question.expected.reason), "{request:?}");
+                assert_eq!(filtered.bundle(), question.expected.bundle.as_ref());
             }
             allowed += usize::from(question.expected.reason.as_str() == "permitted");
             *denied.entry(question.expected.reason.as_str()).or_insert(0) += 1;
         }
+        drop(stream);
         served.stop().await;
     }
     // The questions must be of all kinds, or the comparison means little.
@@ -253,6 +231,47 @@ async fn what_is_wrong_with_one_question_of_a_batch_concerns_it_alone() {
         "the request has 4 questions and may have 3; send fewer at a time, or raise the server's \
          `batch_questions_max`"
     );
+}
+
+#[tokio::test]
+async fn our_own_client_is_told_what_is_wrong_with_one_question_of_many() {
+    let bundle = served::bundle("documents");
+    let (texts, arena) = (served::questions(&bundle, 1, 4), Arena::new());
+    let good = Request { now: None, ..served::read(&texts[0], &bundle, &arena, NOW) };
+    let nameless = Request { principal: pdp_core::Uid::new("", ""), ..good };
+    let served = Served::start(Arc::clone(&bundle), NOW, |config| {
+        config.limits.batch_questions_max = 3;
+        config.limits.filter_candidates_max = 1;
+    });
+    let client = Client::connect(&served.url(), SOON).await.unwrap();
+    let expected = client.authorize(&good).await.unwrap();
+    assert_eq!(expected.reason.as_str(), "permitted");
+
+    let answers = client.authorize_batch(&[nameless, good]).await.unwrap();
+    let invalid = i32::from(tonic::Code::InvalidArgument);
+    assert_eq!(answers[0].as_ref().unwrap_err().code(), invalid);
+    assert_eq!(answers[1].as_ref().unwrap(), &expected);
+
+    let stream = client.stream().await.unwrap();
+    let answers = all([&nameless, &good].into_iter().map(|one| stream.authorize(one))).await;
+    match &answers[0] {
+        Err(ClientError::Refused(refused)) => assert_eq!(refused.code(), invalid),
+        other => panic!("expected that nobody is no principal, got {other:?}"),
+    }
+    assert_eq!(answers[1].as_ref().unwrap(), &expected);
+
+    // One too many is refused whole.
+    let too_many = i32::from(tonic::Code::ResourceExhausted);
+    match client.authorize_batch(&[good; 4]).await {
+        Err(ClientError::Refused(refused)) => assert_eq!(refused.code(), too_many),
+        other => panic!("expected that the batch is too large, got {other:?}"),
+    }
+    match client.filter(&good, Among::Resources(&[good.resource; 2])).await {
+        Err(ClientError::Refused(refused)) => assert_eq!(refused.code(), too_many),
+        other => panic!("expected that the filter is too large, got {other:?}"),
+    }
+    drop(stream);
+    served.stop().await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod access;
 mod certificates;
 mod client;
 mod hostile;
+mod lies;
 mod lifetime;
 mod limits;
 mod secure;
