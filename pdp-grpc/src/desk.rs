@@ -16,6 +16,7 @@ use pdp_core::{
 };
 
 use crate::access::{Access, Caller};
+use crate::admission::Admission;
 use crate::authorize;
 use crate::config::{Clock, Config};
 use crate::decision_id::DecisionId;
@@ -41,6 +42,7 @@ struct Settings {
 pub(crate) struct Telemetry {
     pub(crate) metrics: Metrics,
     pub(crate) log: Option<DecisionLog>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// Who asks, and by which way.
@@ -112,6 +114,11 @@ impl Desk {
         self.0.live.snapshot()
     }
 
+    /// What is in flight.
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.0.telemetry.admission
+    }
+
     /// The time of a request.
     pub(crate) fn now(&self) -> Datetime {
         self.0.clock.now()
@@ -168,7 +175,7 @@ impl Desk {
         verdict: &Verdict<'_>,
         took: Duration,
     ) {
-        let Telemetry { metrics, log } = &*self.0.telemetry;
+        let Telemetry { metrics, log, .. } = &*self.0.telemetry;
         metrics.decided(protocol, verdict.reason(), 1);
         metrics.took(protocol, verdict.effect(), took);
         if let Some(log) = log {
@@ -238,7 +245,7 @@ impl Desk {
                 filtered.decide(decider, scratch, request, few, confined);
             }
         }
-        let Telemetry { metrics, log } = &*self.0.telemetry;
+        let Telemetry { metrics, log, .. } = &*self.0.telemetry;
         let (protocol, took) = (asker.protocol, begun.elapsed());
         metrics.decided(protocol, Reason::Permitted, filtered.allowed.len());
         for (reason, positions, _) in &filtered.denied {

@@ -76,6 +76,7 @@ impl Service<http::Request<Body>> for ExtAuthzService {
             .max_encoding_message_size(count(self.0.limits.answer_bytes_max));
         let caller = Arc::clone(self.0.desk.caller_of(&Peer::of_request(&request)));
         let method = CheckMethod(Arc::clone(&self.0), caller);
+        let request = request.map(|body| self.0.desk.admission().count(body, u64::MAX));
         Box::pin(async move { Ok(grpc.unary(method, request).await) })
     }
 }

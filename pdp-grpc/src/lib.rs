@@ -25,6 +25,7 @@
 mod accept;
 mod access;
 mod admin;
+mod admission;
 mod answer;
 mod authorize;
 mod authzen;
@@ -35,6 +36,7 @@ mod decision_id;
 mod decision_log;
 mod desk;
 mod ext_authz;
+mod health;
 mod http;
 mod listen;
 mod metrics;

@@ -17,6 +17,7 @@ use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::access::Caller;
+use crate::admission::STREAM_BYTES;
 use crate::codec::Wire;
 use crate::config::Limits;
 use crate::desk::Desk;
@@ -69,6 +70,7 @@ impl AuthorizationService {
     ) -> BoxFuture<http::Response<Body>, std::convert::Infallible> {
         let mut grpc = self.grpc::<A>(bytes_max);
         let method = Unary { shared: Arc::clone(&self.0), caller: self.caller(&request), answer };
+        let request = request.map(|body| self.0.desk.admission().count(body, u64::MAX));
         Box::pin(async move { Ok(grpc.unary(method, request).await) })
     }
 
@@ -107,6 +109,8 @@ impl Service<http::Request<Body>> for AuthorizationService {
             STREAM => {
                 let mut grpc = self.grpc(limits.message_bytes_max);
                 let method = Streamed(Arc::clone(&self.0), self.caller(&request));
+                let count = |body| self.0.desk.admission().count(body, STREAM_BYTES);
+                let request = request.map(count);
                 Box::pin(async move { Ok(grpc.streaming(method, request).await) })
             }
             _ => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),

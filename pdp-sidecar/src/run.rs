@@ -120,8 +120,8 @@ fn say_ready(
     json: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let url = |address| format!("http://{address}");
-    let (http, admin) = (server.http_address().map(url), server.admin_address().map(url));
+    let admin = server.admin_address().map(|address| format!("http://{address}"));
+    let http = server.http_url();
     if json {
         let (name, revision, digest) = (bundle.name(), bundle.revision(), bundle.digest_hex());
         let bundle = BundleShape { name, revision, digest };

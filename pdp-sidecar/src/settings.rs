@@ -67,6 +67,9 @@ pub struct Settings {
     /// Tell callers who ask for it why, with policy texts and attribute values
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub explain: Option<bool>,
+    /// Tell clients which services and messages there are, for tools such as grpcurl
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub reflection: Option<bool>,
     /// Where to answer AuthZEN over HTTP, or `off` [127.0.0.1:8171, a free port where --listen is]
     #[arg(long, value_name = "ADDRESS")]
     pub http: Option<String>,

@@ -137,6 +137,7 @@ impl Layered {
             admin_anywhere: flag(said.admin_anywhere),
             trust_delegation: flag(said.trust_delegation),
             explain: flag(said.explain),
+            reflection: flag(said.reflection),
             log: self.log(),
             limits: self.limits(),
             ..Config::sidecar()
