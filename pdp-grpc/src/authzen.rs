@@ -26,12 +26,10 @@ use serde_json::{Value, json};
 use self::json::{Json, Members, member};
 use self::read::{Evaluation, Malformed, Searched};
 use self::search::Page;
-use crate::access::Caller;
 use crate::admission::NoMemory;
 use crate::config::Limits;
-use crate::desk::{Asker, Desk, Room, isolated};
+use crate::desk::{Asker, Desk, Origin, Room, isolated};
 use crate::metrics::Protocol;
-use crate::peer::Peer;
 use crate::respond::{self, NoAnswer};
 use crate::until::Until;
 
@@ -44,8 +42,8 @@ const REQUEST_ID_BYTES_MAX: usize = 200;
 pub(crate) struct Authzen {
     desk: Desk,
     limits: Limits,
-    /// Who asks.
-    caller: Arc<Caller>,
+    /// Where what is answered comes from.
+    origin: Origin,
     /// The URL under which callers reach this server, without a slash at its end.
     public_url: Arc<str>,
 }
@@ -86,8 +84,9 @@ const DISCARDED_TIMES: usize = 4;
 
 impl Authzen {
     pub(crate) fn new(desk: Desk, limits: Limits, public_url: &str) -> Self {
-        let caller = Arc::clone(desk.caller_of(&Peer::default()));
-        Self { desk, limits, caller, public_url: public_url.trim_end_matches('/').into() }
+        // Of nobody, until there is a request.
+        let origin = desk.origin_of(&Request::new(()));
+        Self { desk, limits, origin, public_url: public_url.trim_end_matches('/').into() }
     }
 
     pub(crate) fn router(self) -> Router {
@@ -128,8 +127,8 @@ impl Authzen {
         request: Request,
         answer: impl FnOnce(&Self, &Members) -> Result<Value, Refusal>,
     ) -> Response {
-        let caller = Arc::clone(self.desk.caller_of(&Peer::of_request(&request)));
-        let asked = Self { caller, ..self };
+        let origin = self.desk.origin_of(&request);
+        let asked = Self { origin, ..self };
         let (head, body) = request.into_parts();
         let answered = match asked.body(&head.headers, body).await {
             Ok(bytes) => {
@@ -254,7 +253,7 @@ impl Authzen {
                 Err(error) => return Ok(Outcome::invalid_request(error.to_string())),
             };
             let request = pdp_core::Request { now: Some(self.desk.now()), ..request };
-            let asker = Asker { protocol, caller: &self.caller };
+            let asker = Asker { protocol, origin: &self.origin };
             let verdict = self.desk.decide(asker, decider, scratch, &request).for_caller()?;
             let mut context = json!({
                 "reason": verdict.reason().as_str(),

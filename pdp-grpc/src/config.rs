@@ -16,6 +16,7 @@ use crate::decision_log::LogConfig;
 use crate::listen::UnixSocket;
 use crate::reload::ReloadMonitor;
 use crate::tls::TlsConfig;
+use crate::trace::SharedTracer;
 
 mod insecure;
 
@@ -77,6 +78,8 @@ pub struct Config {
     pub clock: Clock,
     /// Where decisions are logged; `None`: nowhere.
     pub log: Option<LogConfig>,
+    /// Who hears of each decision as a span of a trace; `None`: nobody.
+    pub tracer: Option<SharedTracer>,
     /// Every maximum.
     pub limits: Limits,
 }
@@ -178,6 +181,7 @@ impl Config {
             reflection: false,
             clock: Clock::system(),
             log: None,
+            tracer: None,
             limits: Limits::SIDECAR,
         }
     }

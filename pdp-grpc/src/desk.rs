@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http;
 use pdp_core::json::Arena;
 use pdp_core::{
     Answer, Bundle, Datetime, DecideOptions, Decider, Effect, InlineEntity, LegExplanation, Live,
@@ -24,6 +25,7 @@ use crate::decision_log::{DecisionLog, Record};
 use crate::metrics::{Metrics, Protocol};
 use crate::peer::Peer;
 use crate::respond::NoAnswer;
+use crate::trace::{DecisionSpan, SharedTracer, TRACEPARENT, TraceParent};
 
 /// Answers questions from the bundle in force. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -34,6 +36,7 @@ struct Settings {
     live: Arc<Live>,
     clock: Clock,
     telemetry: Arc<Telemetry>,
+    tracer: Option<SharedTracer>,
     access: Access,
 }
 
@@ -45,11 +48,20 @@ pub(crate) struct Telemetry {
     pub(crate) admission: Arc<Admission>,
 }
 
+/// Where a request comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Who asks.
+    pub(crate) caller: Arc<Caller>,
+    /// Its place in somebody's trace, if anybody here wants to know.
+    pub(crate) trace: Option<TraceParent>,
+}
+
 /// Who asks, and by which way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     pub(crate) protocol: Protocol,
-    pub(crate) caller: &'a Caller,
+    pub(crate) origin: &'a Origin,
 }
 
 /// Memory of one request, reused by the next one on the same thread.
@@ -106,7 +118,8 @@ thread_local! {
 impl Desk {
     pub(crate) fn new(config: &Config, live: Arc<Live>, telemetry: Arc<Telemetry>) -> Self {
         let access = Access::new(&config.callers, config.trust_delegation, config.explain);
-        Self(Arc::new(Settings { live, clock: config.clock.clone(), telemetry, access }))
+        let (clock, tracer) = (config.clock.clone(), config.tracer.clone());
+        Self(Arc::new(Settings { live, clock, telemetry, tracer, access }))
     }
 
     /// What a request or batch decides from.
@@ -124,9 +137,18 @@ impl Desk {
         self.0.clock.now()
     }
 
-    /// Who asks over a connection.
-    pub(crate) fn caller_of(&self, peer: &Peer) -> &Arc<Caller> {
-        self.0.access.caller(peer)
+    /// Where a request comes from. Without a connection to tell by it is somebody of whom nothing is known.
+    pub(crate) fn origin_of<B>(&self, request: &http::Request<B>) -> Origin {
+        let is_told = self.0.tracer.is_some() || self.0.telemetry.log.is_some();
+        let header = is_told.then(|| request.headers().get(TRACEPARENT)).flatten();
+        let text = header.and_then(|header| header.to_str().ok());
+        let trace = text.and_then(TraceParent::read);
+        let peer = request.extensions().get::<Peer>();
+        let caller = match peer {
+            Some(peer) => self.0.access.caller(peer),
+            None => self.0.access.caller(&Peer::default()),
+        };
+        Origin { caller: Arc::clone(caller), trace }
     }
 
     /// Decides a question.
@@ -138,7 +160,7 @@ impl Desk {
         request: &Request<'_>,
     ) -> Verdict<'s> {
         let begun = Instant::now();
-        let kind = match refusal(asker.caller, decider, request) {
+        let kind = match refusal(&asker.origin.caller, decider, request) {
             Some(refused) => refused,
             None => {
                 let options = &DecideOptions::STANDARD;
@@ -146,7 +168,7 @@ impl Desk {
             }
         };
         let verdict = Verdict { id: DecisionId::next(), kind };
-        self.note(asker.protocol, decider, Some(request), &verdict, begun.elapsed());
+        self.note(asker, decider, Some(request), &verdict, begun.elapsed());
         verdict
     }
 
@@ -154,7 +176,7 @@ impl Desk {
     #[cold]
     pub(crate) fn refuse(
         &self,
-        protocol: Protocol,
+        asker: Asker<'_>,
         decider: &Decider,
         code: &'static str,
         begun: Instant,
@@ -163,13 +185,13 @@ impl Desk {
             if decider.bundle().is_some() { Reason::InvalidRequest } else { Reason::NoBundle };
         let kind = Kind::NoQuestion(reason, code);
         let verdict = Verdict { id: DecisionId::next(), kind };
-        self.note(protocol, decider, None, &verdict, begun.elapsed());
+        self.note(asker, decider, None, &verdict, begun.elapsed());
         verdict
     }
 
     fn note(
         &self,
-        protocol: Protocol,
+        Asker { protocol, origin }: Asker<'_>,
         decider: &Decider,
         request: Option<&Request<'_>>,
         verdict: &Verdict<'_>,
@@ -178,11 +200,16 @@ impl Desk {
         let Telemetry { metrics, log, .. } = &*self.0.telemetry;
         metrics.decided(protocol, verdict.reason(), 1);
         metrics.took(protocol, verdict.effect(), took);
+        let (bundle, trace) = (bundle(decider), origin.trace);
+        if let Some(tracer) = &self.0.tracer {
+            let outcome = (verdict.effect(), Some(verdict.reason()));
+            let span = DecisionSpan::new(verdict.id, protocol, took, outcome);
+            tracer.decided(&DecisionSpan { parent: trace, request, bundle, ..span });
+        }
         if let Some(log) = log {
-            let bundle = bundle(decider);
             // The time that policies saw, where they saw one.
             let time = request.and_then(|request| request.now).unwrap_or_else(|| self.now());
-            let record = Record { id: verdict.id, protocol, time, request, bundle, took };
+            let record = Record { id: verdict.id, protocol, time, trace, request, bundle, took };
             log.push(record.line(log.config(), verdict));
         }
     }
@@ -224,9 +251,10 @@ impl Desk {
         let begun = Instant::now();
         let mut filtered = Filtered::new();
         // Where principals are searched, each of them is one that the caller may ask about or not.
-        let confined = (candidates.part == Part::Principal).then_some(asker.caller);
+        let caller = &*asker.origin.caller;
+        let confined = (candidates.part == Part::Principal).then_some(caller);
         if confined.is_none()
-            && let Some(refused) = refusal(asker.caller, decider, request)
+            && let Some(refused) = refusal(caller, decider, request)
         {
             let message = match refused {
                 Kind::NotForCaller(message) => return Err(NoAnswer::NotForCaller(message)),
@@ -253,10 +281,14 @@ impl Desk {
         }
         let effect = if filtered.allowed.is_empty() { Effect::Deny } else { Effect::Allow };
         metrics.took(protocol, effect, took);
+        let (id, trace, bundle) = (filtered.id, asker.origin.trace, bundle(decider));
+        if let Some(tracer) = &self.0.tracer {
+            let span = DecisionSpan::new(id, protocol, took, (effect, None));
+            tracer.decided(&DecisionSpan { parent: trace, request: Some(request), bundle, ..span });
+        }
         if let Some(log) = log {
             let time = request.now.unwrap_or_else(|| self.now());
-            let (id, request, bundle) = (filtered.id, Some(request), bundle(decider));
-            let record = Record { id, protocol, time, request, bundle, took };
+            let record = Record { id, protocol, time, trace, request: Some(request), bundle, took };
             log.push(record.filter_line(log.config(), filtered.decided, &filtered.allowed));
         }
         Ok(filtered)

@@ -21,12 +21,10 @@ use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 
-use crate::access::Caller;
 use crate::codec::Wire;
 use crate::config::Limits;
-use crate::desk::{Asker, Desk, Room, isolated};
+use crate::desk::{Asker, Desk, Origin, Room, isolated};
 use crate::metrics::Protocol;
-use crate::peer::Peer;
 use answer::CheckResponse;
 use read::Check;
 
@@ -42,7 +40,7 @@ struct Shared {
     limits: Limits,
 }
 
-struct CheckMethod(Arc<Shared>, Arc<Caller>);
+struct CheckMethod(Arc<Shared>, Origin);
 
 // === impl ExtAuthzService ===
 
@@ -74,8 +72,7 @@ impl Service<http::Request<Body>> for ExtAuthzService {
             // A call may come with its body.
             .max_decoding_message_size(count(self.0.limits.batch_bytes_max))
             .max_encoding_message_size(count(self.0.limits.answer_bytes_max));
-        let caller = Arc::clone(self.0.desk.caller_of(&Peer::of_request(&request)));
-        let method = CheckMethod(Arc::clone(&self.0), caller);
+        let method = CheckMethod(Arc::clone(&self.0), self.0.desk.origin_of(&request));
         let request = request.map(|body| self.0.desk.admission().count(body, u64::MAX));
         Box::pin(async move { Ok(grpc.unary(method, request).await) })
     }
@@ -86,31 +83,32 @@ impl UnaryService<Bytes> for CheckMethod {
     type Future = BoxFuture<Response<CheckResponse>, Status>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (shared, caller) = (Arc::clone(&self.0), Arc::clone(&self.1));
-        Box::pin(async move { Ok(Response::new(check(&shared.desk, &caller, request.get_ref()))) })
+        let (shared, origin) = (Arc::clone(&self.0), self.1.clone());
+        Box::pin(async move { Ok(Response::new(check(&shared.desk, &origin, request.get_ref()))) })
     }
 }
 
 /// Answers the bytes of a check.
-fn check(desk: &Desk, caller: &Caller, message: &[u8]) -> CheckResponse {
+fn check(desk: &Desk, origin: &Origin, message: &[u8]) -> CheckResponse {
     let begun = Instant::now();
     let decider = desk.snapshot();
-    let answered = isolated(|room| Ok(answer(desk, caller, &decider, message, room, begun)));
+    let answered = isolated(|room| Ok(answer(desk, origin, &decider, message, room, begun)));
     desk.answered(Protocol::ExtAuthz, answered).unwrap_or_else(|_| CheckResponse::fault())
 }
 
 fn answer(
     desk: &Desk,
-    caller: &Caller,
+    origin: &Origin,
     decider: &Decider,
     message: &[u8],
     Room { arena, scratch }: &mut Room,
     begun: Instant,
 ) -> CheckResponse {
     arena.reset();
+    let asker = Asker { protocol: Protocol::ExtAuthz, origin };
     let bundle = decider.bundle();
     let refused = |code| {
-        let verdict = desk.refuse(Protocol::ExtAuthz, decider, code, begun);
+        let verdict = desk.refuse(asker, decider, code, begun);
         CheckResponse::refused(&verdict, code, bundle)
     };
     let Some(bundle) = bundle else { return refused("no_bundle") };
@@ -125,7 +123,6 @@ fn answer(
         Err(refusal) => return refused(refusal.code()),
     };
     request.now = Some(desk.now());
-    let asker = Asker { protocol: Protocol::ExtAuthz, caller };
     let verdict = desk.decide(asker, decider, scratch, &request);
     match verdict.code() {
         Some(code) => CheckResponse::refused(&verdict, code, Some(bundle)),

@@ -48,6 +48,7 @@ mod server;
 mod service;
 mod text;
 mod tls;
+mod trace;
 mod until;
 
 pub use access::{CallerRule, Name, Who, Whom};
@@ -68,3 +69,4 @@ pub use reload::{
 };
 pub use server::{BoundServer, ListenError, LogError, ServeError, Server, TransportError};
 pub use tls::{TlsConfig, TlsError};
+pub use trace::{DecisionSpan, SharedTracer, TraceParent, Tracer};
