@@ -8,7 +8,8 @@
 //! | `/livez` | 200 as long as the process answers |
 //! | `/readyz` | 200 while a bundle decides and nothing drains, else 503 and why |
 //! | `/metrics` | counts in the format of OpenMetrics |
-//! | `/status` | JSON: version, bundle, reloading, decision log |
+//! | `/status` | JSON: version, bundle, reloading, decision log, what is in flight |
+//! | `/debug/config` | JSON: what the server was told, limits included; of certificates and logs, where they are |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use axum::routing::get;
 use pdp_core::Live;
 use serde_json::{Value, json};
 
+use crate::config::Config;
 use crate::desk::Telemetry;
 use crate::reload::ReloadMonitor;
 
@@ -34,6 +36,7 @@ pub(crate) struct Admin {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) reload: Option<ReloadMonitor>,
     pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) config: Arc<Config>,
 }
 
 // === impl Admin ===
@@ -45,6 +48,7 @@ impl Admin {
             .route("/readyz", get(async |State(admin): State<Self>| admin.ready()))
             .route("/metrics", get(async |State(admin): State<Self>| admin.metrics()))
             .route("/status", get(async |State(admin): State<Self>| admin.status()))
+            .route("/debug/config", get(async |State(admin): State<Self>| admin.config()))
             .with_state(self)
     }
 
@@ -93,15 +97,58 @@ impl Admin {
                 "dropped_write": counts.dropped_write,
             })
         });
+        let load = self.telemetry.admission.load();
         let status: Value = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "draining": self.draining.load(Ordering::Relaxed),
             "bundle": bundle,
             "reload": reload,
             "decision_log": log,
+            "in_flight": { "bytes": load.bytes, "connections": load.connections },
+            "shed": { "memory": load.shed_memory, "connections": load.shed_connections },
         });
-        ([(header::CONTENT_TYPE, "application/json")], format!("{status}\n")).into_response()
+        json_page(&status)
     }
+
+    fn config(&self) -> Response {
+        let config = &*self.config;
+        let callers: Vec<String> =
+            config.callers.iter().map(|rule| format!("{:?}", rule.who)).collect();
+        let log = config.log.as_ref().map(|log| {
+            json!({
+                "target": format!("{:?}", log.target),
+                "context": log.context,
+                "mask": log.mask,
+                "queue_records_max": log.queue_records_max,
+            })
+        });
+        json_page(&json!({
+            "address": config.unix.is_none().then_some(config.address),
+            "unix": config.unix.as_ref().map(|socket| &socket.path),
+            "tls": config.tls.as_ref().map(|tls| {
+                json!({
+                    "certificate": tls.certificate,
+                    "key": tls.key,
+                    "client_ca": tls.client_ca,
+                    "poll_ms": tls.poll_ms,
+                })
+            }),
+            "http": config.http,
+            "public_url": config.public_url,
+            "admin": config.admin,
+            "callers": callers,
+            "trust_delegation": config.trust_delegation,
+            "explain": config.explain,
+            "reflection": config.reflection,
+            "traces": config.tracer.is_some(),
+            "decision_log": log,
+            "limits": config.limits,
+        }))
+    }
+}
+
+fn json_page(value: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], format!("{value}\n")).into_response()
 }
 
 /// Since 1970.

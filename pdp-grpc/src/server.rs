@@ -205,6 +205,7 @@ impl BoundServer {
             telemetry: Arc::clone(&telemetry),
             reload: config.reload.clone(),
             draining: Arc::clone(&draining),
+            config: Arc::new(config.clone()),
         };
         let service = |router| HttpService {
             router,

@@ -43,6 +43,9 @@ pub struct Settings {
     /// Who may connect to the socket, as a file mode [600]
     #[arg(long, value_name = "MODE")]
     pub socket_mode: Option<String>,
+    /// User and group ids that the socket is given to, such as 1000:1000; needs the right to do so
+    #[arg(long, value_name = "UID:GID")]
+    pub socket_owner: Option<String>,
     /// The server's certificate and those that lead to its authority, a PEM file
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,

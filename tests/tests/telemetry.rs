@@ -249,6 +249,11 @@ async fn health_says_whether_a_bundle_decides_and_the_rest_is_refused() {
     assert_eq!(get(&served, "/livez").await.0, 200);
     assert!(!get(&served, "/metrics").await.1.contains("pdp_bundle_info{"));
 
+    let (status, config) = get(&served, "/debug/config").await;
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!((status, &config["limits"]["greeting_timeout_ms"]), (200, &50.into()));
+    assert_eq!((&config["tls"], &config["explain"]), (&serde_json::Value::Null, &false.into()));
+
     let address = served.admin.unwrap();
     assert_eq!(get(&served, "/nothing").await.0, 404);
     let post =

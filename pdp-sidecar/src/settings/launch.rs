@@ -103,16 +103,21 @@ impl Layered {
         }
         let listen = self.read("listen", said.listen.as_deref(), listen);
         let mode = self.read("socket_mode", said.socket_mode.as_deref(), mode);
+        let owner = self.read("socket_owner", said.socket_owner.as_deref(), owner);
         let (address, unix) = match listen {
             Some(Listen::Unix(path)) => {
                 let mode = mode.unwrap_or(SOCKET_MODE);
-                (ADDRESS_STANDARD, Some(UnixSocket { mode, ..UnixSocket::private(path) }))
+                (ADDRESS_STANDARD, Some(UnixSocket { path, mode, owner }))
             }
             Some(Listen::Tcp(address)) => (address, None),
             None => (ADDRESS_STANDARD, None),
         };
-        if said.socket_mode.is_some() && unix.is_none() {
-            self.wrong("socket_mode", "nothing listens on a socket; leave it out");
+        for (key, text) in
+            [("socket_mode", &said.socket_mode), ("socket_owner", &said.socket_owner)]
+        {
+            if text.is_some() && unix.is_none() {
+                self.wrong(key, "nothing listens on a socket; leave it out");
+            }
         }
         // Who takes any port that is free does not want certain ones beside it.
         let beside = |standard: SocketAddr| match address.port() {
@@ -299,6 +304,13 @@ fn mode(text: &str) -> Result<u32, String> {
         Ok(mode) if mode <= 0o777 => Ok(mode),
         _ => Err("give a file mode in octal digits such as `600` or `660`".to_owned()),
     }
+}
+
+/// Reads `socket_owner`.
+fn owner(text: &str) -> Result<(u32, u32), String> {
+    let ids =
+        text.split_once(':').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+    ids.ok_or_else(|| format!("`{text}` is no user and group id, such as `1000:1000`"))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

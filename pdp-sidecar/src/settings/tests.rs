@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Parser;
-use pdp_grpc::{Limits, LogTarget, Name, Who, Whom};
+use pdp_grpc::{Limits, LogTarget, Name, UnixSocket, Who, Whom};
 use serde::Deserialize;
 
 use super::{Launch, SettingsArgs};
@@ -175,6 +175,14 @@ fn rules_for_callers_come_from_the_file() {
     assert_eq!((&bot.principals, &bot.tenants), (&Some(whom), &None));
     assert_eq!(anybody.who, Who::Anybody);
     assert_eq!(anybody.tenants, Some(vec![Name::new("Tenant", "a")]));
+}
+
+#[test]
+fn a_socket_has_a_mode_and_an_owner() {
+    let file = "bundle = 'b'\nlisten = 'unix:///run/s'\nsocket_mode = '660'\nsocket_owner = '7:8'";
+    let socket = launch(file, &[], &[]).map(|launch| launch.config.unix);
+    let expected = UnixSocket { path: "/run/s".into(), mode: 0o660, owner: Some((7, 8)) };
+    assert_eq!(socket, Ok(Some(expected)));
 }
 
 #[test]
