@@ -43,7 +43,9 @@ pub enum ClaimValue {
     Bool(bool),
     /// A number that is an integer without loss.
     Long(i64),
-    /// Anything else: a list, a record, `null`, a fraction.
+    /// A list of strings and of nothing else.
+    Texts(Vec<String>),
+    /// Anything else: another list, a record, `null`, a fraction.
     Other,
 }
 
@@ -69,6 +71,8 @@ pub enum Refusal {
     NoPrincipal,
     /// An identity is there, and is no text or empty.
     Identity,
+    /// Scopes are there, and are neither OAuth's text nor a list of its names.
+    Scopes,
     /// A header that the table reads is not UTF-8.
     Header,
     /// An extension is no entity template, has a placeholder that nothing fills, or is read and not UTF-8.
@@ -91,6 +95,7 @@ impl Refusal {
             Refusal::NoRoute => "no_route",
             Refusal::NoPrincipal => "no_principal",
             Refusal::Identity => "identity_malformed",
+            Refusal::Scopes => "scopes_malformed",
             Refusal::Header => "header_malformed",
             Refusal::Extension => "extension_malformed",
             Refusal::UnknownExtension => "unknown_extension",
@@ -151,6 +156,10 @@ impl<'a> Router<'a> {
                 .transpose()?,
             None => None,
         };
+        let scopes = match &self.0.scopes {
+            Some(claim) => scopes(claims.claim(claim), arena)?,
+            None => &[],
+        };
         let mut context = Vec::with_capacity(self.0.context.len());
         for (key, fact) in &self.0.context {
             let value = match fact {
@@ -171,7 +180,9 @@ impl<'a> Router<'a> {
                     Some(ClaimValue::Text(text)) => Some(Value::String(arena.alloc_str(&text))),
                     Some(ClaimValue::Bool(value)) => Some(Value::Bool(value)),
                     Some(ClaimValue::Long(value)) => Some(Value::Long(value)),
-                    Some(ClaimValue::Other) => return Err(Refusal::Identity),
+                    Some(ClaimValue::Texts(_) | ClaimValue::Other) => {
+                        return Err(Refusal::Identity);
+                    }
                     None => None,
                 },
                 Fact::Literal(Literal::Bool(value)) => Some(Value::Bool(*value)),
@@ -182,7 +193,7 @@ impl<'a> Router<'a> {
         }
         let context = arena.alloc_slice_copy(&context);
         let request =
-            Request { on_behalf_of, ..Request::new(principal, action, resource, context) };
+            Request { on_behalf_of, scopes, ..Request::new(principal, action, resource, context) };
         Ok((matched, request))
     }
 
@@ -226,6 +237,26 @@ fn stated(
     };
     // An empty name would be one that all share who have none.
     if value.as_ref().is_some_and(String::is_empty) { Err(Refusal::Identity) } else { Ok(value) }
+}
+
+/// The names in a claim that holds scopes, which none need to be.
+fn scopes(claim: Option<ClaimValue>, arena: &Arena) -> Result<&[&str], Refusal> {
+    let names: Vec<&str> = match &claim {
+        None => return Ok(&[]),
+        Some(ClaimValue::Text(text)) if text.is_empty() => return Ok(&[]),
+        Some(ClaimValue::Text(text)) => text.split(' ').collect(),
+        Some(ClaimValue::Texts(names)) => names.iter().map(String::as_str).collect(),
+        Some(ClaimValue::Bool(_) | ClaimValue::Long(_) | ClaimValue::Other) => {
+            return Err(Refusal::Scopes);
+        }
+    };
+    // As RFC 6749 has it (section 3.3). What is no name could be read as two, or as another one.
+    let byte = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if names.iter().any(|name| name.is_empty() || !name.bytes().all(byte)) {
+        return Err(Refusal::Scopes);
+    }
+    let names: Vec<&str> = names.into_iter().map(|name| &*arena.alloc_str(name)).collect();
+    Ok(arena.alloc_slice_copy(&names))
 }
 
 /// Fills in a template of the table.

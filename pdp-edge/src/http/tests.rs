@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use pdp_core::{Route, RouteTable, Routes};
+use pdp_core::{Route, RouteTable, Routes, ScopesClaim};
 
 use super::*;
 
@@ -17,11 +17,16 @@ impl Claims for Known {
     }
 }
 
+fn named(name: &str) -> Claim {
+    Claim { namespace: "n".to_owned(), payload: "jwt".to_owned(), name: name.to_owned() }
+}
+
 fn routes() -> Routes {
-    let claim =
-        Claim { namespace: "n".to_owned(), payload: "jwt".to_owned(), name: "sub".to_owned() };
-    let user =
-        Identity { claim: Some(claim), spiffe: None, entity: "User::\"{value}\"".to_owned() };
+    let user = Identity {
+        claim: Some(named("sub")),
+        spiffe: None,
+        entity: "User::\"{value}\"".to_owned(),
+    };
     let service = Identity {
         claim: None,
         spiffe: Some("spiffe://t/".to_owned()),
@@ -47,6 +52,7 @@ fn routes() -> Routes {
     Routes::new(RouteTable {
         principal: vec![service],
         on_behalf_of: Some(user),
+        scopes: Some(ScopesClaim { claim: named("scope") }),
         action: Some("Action::\"{method}\"".to_owned()),
         resource: Some("Doc::\"{host}{template}\"".to_owned()),
         context: context
@@ -77,6 +83,7 @@ fn a_call_becomes_a_question() {
     assert_eq!(matched.route().path, "/d/{id}");
     assert_eq!(request.principal, Uid::new("Service", "web"));
     assert_eq!(request.on_behalf_of, Some(Uid::new("User", "ann")));
+    assert!(request.scopes.is_empty());
     assert_eq!(request.action, Uid::new("Action", "GET"));
     assert_eq!(request.resource, Uid::new("Doc", "shop.example/d/{id}"));
     let both = [Value::String("a"), Value::String("c")];
@@ -122,6 +129,34 @@ fn what_is_no_question_is_refused() {
             .question(&call, &claims, &arena)
             .map(|(_, request)| request.principal);
         assert_eq!(came, Err(refusal), "{call:?}");
+    }
+}
+
+#[test]
+fn scopes_are_names_and_anything_else_refuses() {
+    let text = |text: &str| ClaimValue::Text(text.to_owned());
+    let list = |names: &[&str]| ClaimValue::Texts(names.iter().map(|&name| name.into()).collect());
+    let refused = Err(Refusal::Scopes);
+    let routes = routes();
+    for (value, scopes) in [
+        (text("a:b/c.d c!"), Ok(vec!["a:b/c.d", "c!"])),
+        (list(&["a", "b", "a"]), Ok(vec!["a", "b", "a"])),
+        (text(""), Ok(vec![])),
+        (list(&[]), Ok(vec![])),
+        (text(" "), refused.clone()),
+        (text("a "), refused.clone()),
+        (text("a\nb"), refused.clone()),
+        (text("a\\b"), refused.clone()),
+        (text("a\u{a0}b"), refused.clone()),
+        (list(&["a b"]), refused.clone()),
+        (list(&[""]), refused.clone()),
+        (ClaimValue::Long(1), refused.clone()),
+        (ClaimValue::Bool(true), refused.clone()),
+        (ClaimValue::Other, refused),
+    ] {
+        let (arena, claims) = (Arena::new(), Known(vec![("n/jwt/scope", value)]));
+        let came = Router::new(&routes).question(&CALL, &claims, &arena);
+        assert_eq!(came.map(|(_, request)| request.scopes.to_vec()), scopes, "{:?}", claims.0);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Questions as calls: a route table by which a call can ask whatever HTTP can carry, and the call that asks it.
 //!
-//! Who asks and for whom are claims, action and resource are what the proxy's operator says, the context is claims and the
-//! peer's address. What there is no place for in a call, it does not try to carry: inner actors, scopes, entities, sets,
+//! Who asks, for whom and with which scopes are claims, action and resource are what the proxy's operator says, the context is claims and the
+//! peer's address. What there is no place for in a call, it does not try to carry: inner actors, entities, sets,
 //! records, times, decimals, empty ids.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +63,7 @@ impl Table {
             let claim = claim("behalf");
             writeln!(toml, "[on_behalf_of]\n{claim}\nentity = '{ty}::\"{{value}}\"'").unwrap();
         }
+        writeln!(toml, "[scopes]\n{}", claim("scope")).unwrap();
         toml.push_str("[context]\n");
         if let Some(key) = &ip {
             writeln!(toml, "{key:?} = \"source_ip\"").unwrap();
@@ -76,7 +77,6 @@ impl Table {
     /// The call that asks a question, if one can.
     pub fn call(&self, request: &Request<'_>) -> Option<Check> {
         let carried = request.actors.is_empty()
-            && request.scopes.is_empty()
             && request.entities.is_empty()
             && !request.principal.id.is_empty();
         if !carried {
@@ -90,6 +90,12 @@ impl Table {
                 return None;
             }
             claims.insert("behalf".to_owned(), uid.id.into());
+        }
+        // Two as a text and others as a list: both are ways of the world.
+        match request.scopes {
+            [] => {}
+            [_, _] => _ = claims.insert("scope".to_owned(), request.scopes.join(" ").into()),
+            scopes => _ = claims.insert("scope".to_owned(), json!(scopes)),
         }
         let mut check = Check::get("/x");
         for (key, value) in request.context {

@@ -1,0 +1,157 @@
+//! What tokens say, over gRPC as a proxy hands it on: claims in contexts, scopes, and the examples that go by both.
+#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+
+use std::sync::Arc;
+
+use pdp_core::{Bundle, Datetime, LoadLimits};
+use pdp_tests::check::{Check, Client};
+use pdp_tests::desk;
+use pdp_tests::served::{self, Served};
+use serde_json::{Value, json};
+
+const MANIFEST: &str = r#"
+name = "edge"
+revision = 1
+entities_complete = false
+[context]
+delegation = "delegation"
+"#;
+
+const ROUTES: &str = r#"
+resource = 'Doc::"{path}"'
+action = 'Action::"{id}"'
+
+[[principal]]
+claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "sub" }
+entity = 'User::"{value}"'
+
+[scopes]
+claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "scope" }
+
+[context]
+level = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "level" } }
+
+[[route]]
+path = "/{id}"
+"#;
+
+const POLICY: &str = r#"
+@id("level") permit(principal, action == Action::"level", resource) when { context.level > 2 };
+@id("write") permit(principal, action == Action::"write", resource)
+when { context.delegation.scopes.contains("docs:write") };
+@id("count") permit(principal, action == Action::"none", resource)
+when { context.delegation.scopes.isEmpty() };
+"#;
+
+fn start(trusting: bool) -> Served {
+    let files = [("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", ROUTES)];
+    let bundle = Bundle::load(&desk::compile(&files).unwrap(), &LoadLimits::STANDARD).unwrap();
+    Served::start(Arc::new(bundle), Datetime(0), |config| config.trust_delegation = trusting)
+}
+
+/// Ann's calls, each with a claim, and what becomes of them.
+async fn asked(trusting: bool, table: &[(&str, &str, Value, &str)]) {
+    let served = start(trusting);
+    let client = &mut Client::connect(&served).await;
+    for (action, claim, value, cause) in table {
+        let mut claims = json!({ "sub": "ann" });
+        claims.as_object_mut().unwrap().insert((*claim).to_owned(), value.clone());
+        let told = client.ask(&Check::get(&format!("/{action}")).claims(claims)).await;
+        assert_eq!(told.cause(), *cause, "{action} {claim}: {value}");
+        assert_eq!(told.allowed, *cause == "permitted", "{action} {claim}: {value}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_is_an_integer_is_one_in_policies() {
+    let case = |level, cause| ("level", "level", level, cause);
+    let table = [
+        case(json!(3), "permitted"),
+        case(json!(2), "not_permitted"),
+        case(json!(2.5), "identity_malformed"),
+        case(json!(1e300), "identity_malformed"),
+        case(json!([3]), "identity_malformed"),
+    ];
+    asked(false, &table).await;
+}
+
+#[tokio::test]
+async fn scopes_are_those_of_a_verified_claim_in_either_way_to_write_them() {
+    let case = |action, scope, cause| (action, "scope", scope, cause);
+    let table = [
+        case("write", json!("docs:write"), "permitted"),
+        case("write", json!("openid docs:write profile"), "permitted"),
+        case("write", json!(["openid", "docs:write"]), "permitted"),
+        case("write", json!("docs:read"), "not_permitted"),
+        case("write", json!(["docs:writer", "docs"]), "not_permitted"),
+        // Only that claim holds scopes.
+        ("write", "scp", json!("docs:write"), "not_permitted"),
+        ("none", "scp", json!("docs:write"), "permitted"),
+        case("none", json!(""), "permitted"),
+        case("none", json!([]), "permitted"),
+        case("none", json!("docs:write"), "not_permitted"),
+        // What is no list of names is not put right.
+        case("write", json!(" docs:write"), "scopes_malformed"),
+        case("write", json!("docs:write  openid"), "scopes_malformed"),
+        case("write", json!("docs:write\topenid"), "scopes_malformed"),
+        case("write", json!("docs:write \"openid\""), "scopes_malformed"),
+        case("write", json!("docs:write caf\u{e9}"), "scopes_malformed"),
+        case("write", json!(["docs:write openid"]), "scopes_malformed"),
+        case("write", json!(["docs:write", ""]), "scopes_malformed"),
+        case("write", json!(["docs:write", 7]), "scopes_malformed"),
+        case("write", json!(["docs:write", ["docs:write"]]), "scopes_malformed"),
+        case("write", json!({ "docs:write": true }), "scopes_malformed"),
+        case("write", json!(true), "scopes_malformed"),
+        case("none", json!(7), "scopes_malformed"),
+        case("none", json!(null), "scopes_malformed"),
+    ];
+    asked(true, &table).await;
+}
+
+#[tokio::test]
+async fn scopes_that_a_caller_may_not_state_deny() {
+    let case = |action, scope, cause| (action, "scope", scope, cause);
+    let table = [
+        case("write", json!("docs:write"), "invalid_request"),
+        case("none", json!("docs:write"), "invalid_request"),
+        // Nothing is stated here.
+        case("none", json!(""), "permitted"),
+        ("none", "other", json!("docs:write"), "permitted"),
+    ];
+    asked(false, &table).await;
+}
+
+#[tokio::test]
+async fn the_example_in_policies_lets_services_through() {
+    // 2026-06-01T12:00:00Z, when its cases take place.
+    let now = Datetime(1_780_315_200_000);
+    let trusting = |config: &mut pdp_grpc::Config| config.trust_delegation = true;
+    let served = Served::start(served::bundle("routes"), now, trusting);
+    let client = &mut Client::connect(&served).await;
+    let service = |name: &str, target: &str| Check {
+        source_principal: format!("spiffe://shop.example/{name}"),
+        source_ip: "10.1.4.7".to_owned(),
+        ..Check::get(target)
+    };
+    let daily = |check: Check| check.extension("cert_lifetime", "24h");
+    let items = || service("storefront", "/catalogue/items?page=2");
+    let order = || daily(service("gateway", "/orders/77"));
+    for (call, reason) in [
+        (daily(items()), "permitted"),
+        (items(), "forbidden"),
+        (items().extension("cert_lifetime", "720h"), "forbidden"),
+        // What a client says is not what the operator says.
+        (
+            items().header("cert_lifetime", "24h").claims(json!({ "cert_lifetime": "24h" })),
+            "forbidden",
+        ),
+        (Check { method: "DELETE".to_owned(), ..daily(items()) }, "not_permitted"),
+        (order().claims(json!({ "sub": "cust-881" })), "permitted"),
+        (order().claims(json!({ "sub": "cust-902" })), "delegator_not_permitted"),
+    ] {
+        let told = client.ask(&call).await;
+        assert_eq!((told.cause(), told.allowed), (reason, reason == "permitted"), "{call:?}");
+    }
+    served.stop().await;
+}
