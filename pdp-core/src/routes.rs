@@ -121,8 +121,12 @@ pub enum Fact {
     Body,
     /// All values of a header, a set of strings; never one of them.
     Header(String),
-    /// A claim: a string, a Boolean, or an integer that is nearer to 0 than 2^53, where a proxy's numbers are exact.
+    /// A claim: a string, a Boolean, an integer that is nearer to 0 than 2^53, where a proxy's numbers are exact, or a
+    /// list of strings, which is a set. Any other claim denies the call.
     Claim(Claim),
+    /// A claim that is a whole number of seconds since 1970, as `iat` and `exp` are, as a `datetime`. One outside the
+    /// years 0 to 9999, which Cedar writes and milliseconds taken for seconds are not in, denies, as any other claim.
+    ClaimTime(Claim),
     /// A context extension of the proxy, a string.
     Extension(String),
     /// The same for every call.

@@ -4,10 +4,12 @@
 //! no time and trusts no delegation by itself; those are the caller's.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use pdp_core::json::Arena;
 use pdp_core::{
-    Claim, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Uid, UidTemplate, Value,
+    Claim, Datetime, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Uid,
+    UidTemplate, Value,
 };
 
 use crate::path::{PathError, Target};
@@ -69,7 +71,7 @@ pub enum Refusal {
     NoRoute,
     /// The call has none of the identities that the table takes.
     NoPrincipal,
-    /// An identity is there, and is no text or empty.
+    /// An identity is there, and is no text or empty; or a claim that the context reads is nothing that it takes.
     Identity,
     /// Scopes are there, and are neither OAuth's text nor a list of its names.
     Scopes,
@@ -176,15 +178,12 @@ impl<'a> Router<'a> {
                 },
                 Fact::Extension(name) => extension(name, message)?.map(Value::String),
                 Fact::Header(name) => Some(header(name, message, arena)?),
-                Fact::Claim(claim) => match claims.claim(claim) {
-                    Some(ClaimValue::Text(text)) => Some(Value::String(arena.alloc_str(&text))),
-                    Some(ClaimValue::Bool(value)) => Some(Value::Bool(value)),
-                    Some(ClaimValue::Long(value)) => Some(Value::Long(value)),
-                    Some(ClaimValue::Texts(_) | ClaimValue::Other) => {
-                        return Err(Refusal::Identity);
-                    }
-                    None => None,
-                },
+                Fact::Claim(claim) => {
+                    claims.claim(claim).map(|claim| plain(&claim, arena)).transpose()?
+                }
+                Fact::ClaimTime(claim) => {
+                    claims.claim(claim).map(|claim| time(&claim)).transpose()?
+                }
                 Fact::Literal(Literal::Bool(value)) => Some(Value::Bool(*value)),
                 Fact::Literal(Literal::Long(value)) => Some(Value::Long(*value)),
                 Fact::Literal(Literal::String(text)) => Some(Value::String(text)),
@@ -257,6 +256,34 @@ fn scopes(claim: Option<ClaimValue>, arena: &Arena) -> Result<&[&str], Refusal> 
     }
     let names: Vec<&str> = names.into_iter().map(|name| &*arena.alloc_str(name)).collect();
     Ok(arena.alloc_slice_copy(&names))
+}
+
+/// A claim as it is.
+fn plain<'a>(claim: &ClaimValue, arena: &'a Arena) -> Result<Value<'a>, Refusal> {
+    match claim {
+        ClaimValue::Text(text) => Ok(Value::String(arena.alloc_str(text))),
+        ClaimValue::Bool(value) => Ok(Value::Bool(*value)),
+        ClaimValue::Long(value) => Ok(Value::Long(*value)),
+        ClaimValue::Texts(texts) => {
+            let texts: Vec<_> =
+                texts.iter().map(|text| Value::String(arena.alloc_str(text))).collect();
+            Ok(Value::Set(arena.alloc_slice_copy(&texts)))
+        }
+        ClaimValue::Other => Err(Refusal::Identity),
+    }
+}
+
+/// The first and the last second that Cedar writes, since 1970.
+const SECONDS: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
+/// A claim as a point in time.
+fn time(claim: &ClaimValue) -> Result<Value<'static>, Refusal> {
+    match claim {
+        ClaimValue::Long(seconds) if SECONDS.contains(seconds) => {
+            Ok(Value::Datetime(Datetime(seconds * 1_000)))
+        }
+        _ => Err(Refusal::Identity),
+    }
 }
 
 /// Fills in a template of the table.

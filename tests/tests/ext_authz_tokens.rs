@@ -30,6 +30,8 @@ claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "s
 
 [context]
 level = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "level" } }
+groups = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "groups" } }
+issued = { claim_time = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "iat" } }
 
 [[route]]
 path = "/{id}"
@@ -37,6 +39,10 @@ path = "/{id}"
 
 const POLICY: &str = r#"
 @id("level") permit(principal, action == Action::"level", resource) when { context.level > 2 };
+@id("groups") permit(principal, action == Action::"groups", resource)
+when { context.groups.containsAny(["staff", "admins"]) };
+@id("issued") permit(principal, action == Action::"issued", resource)
+when { context.issued >= datetime("2026-06-01T12:00:00Z") };
 @id("write") permit(principal, action == Action::"write", resource)
 when { context.delegation.scopes.contains("docs:write") };
 @id("count") permit(principal, action == Action::"none", resource)
@@ -72,6 +78,45 @@ async fn a_claim_that_is_an_integer_is_one_in_policies() {
         case(json!(2.5), "identity_malformed"),
         case(json!(1e300), "identity_malformed"),
         case(json!([3]), "identity_malformed"),
+    ];
+    asked(false, &table).await;
+}
+
+#[tokio::test]
+async fn a_claim_that_is_a_list_of_texts_is_a_set_in_policies() {
+    let case = |groups, cause| ("groups", "groups", groups, cause);
+    let table = [
+        case(json!(["all", "staff"]), "permitted"),
+        case(json!(["staff", "staff"]), "permitted"),
+        case(json!(["all"]), "not_permitted"),
+        case(json!([]), "not_permitted"),
+        // One text is no set, and a policy that takes it for one cannot be evaluated.
+        case(json!("staff"), "not_permitted"),
+        case(json!(["staff", null]), "identity_malformed"),
+        case(json!(["staff", 1]), "identity_malformed"),
+        case(json!([["staff"]]), "identity_malformed"),
+        case(json!({ "staff": "staff" }), "identity_malformed"),
+    ];
+    asked(false, &table).await;
+}
+
+#[tokio::test]
+async fn a_claim_in_seconds_is_a_point_in_time() {
+    let case = |issued, cause| ("issued", "iat", issued, cause);
+    let table = [
+        case(json!(1_780_315_200), "permitted"),
+        case(json!(1_780_315_199), "not_permitted"),
+        case(json!(-1), "not_permitted"),
+        case(json!(253_402_300_799_i64), "permitted"),
+        // Whoever counts milliseconds does not get a token that is newer than any.
+        case(json!(1_780_315_200_000_i64), "identity_malformed"),
+        case(json!(1_780_315_200.5), "identity_malformed"),
+        case(json!("1780315200"), "identity_malformed"),
+        case(json!("2026-06-01T12:00:00Z"), "identity_malformed"),
+        case(json!([1_780_315_200]), "identity_malformed"),
+        case(json!(null), "identity_malformed"),
+        // Without it there is no time, and policies do without.
+        ("issued", "exp", json!(1_780_315_200), "not_permitted"),
     ];
     asked(false, &table).await;
 }

@@ -44,6 +44,8 @@ fn routes() -> Routes {
     };
     let context = [
         ("path", Fact::Path),
+        ("groups", Fact::Claim(named("groups"))),
+        ("issued", Fact::ClaimTime(named("iat"))),
         ("ip", Fact::SourceIp),
         ("tenants", Fact::Header("x-tenant".to_owned())),
         ("tier", Fact::Extension("tier".to_owned())),
@@ -157,6 +159,41 @@ fn scopes_are_names_and_anything_else_refuses() {
         let (arena, claims) = (Arena::new(), Known(vec![("n/jwt/scope", value)]));
         let came = Router::new(&routes).question(&CALL, &claims, &arena);
         assert_eq!(came.map(|(_, request)| request.scopes.to_vec()), scopes, "{:?}", claims.0);
+    }
+}
+
+#[test]
+fn lists_of_texts_are_sets_and_seconds_are_times() {
+    let routes = routes();
+    let texts = ClaimValue::Texts(vec!["a".to_owned(), "b".to_owned()]);
+    let both = [Value::String("a"), Value::String("b")];
+    let time = |seconds: i64| Ok(Some(Value::Datetime(Datetime(seconds * 1_000))));
+    let (first, last) = (-62_167_219_200, 253_402_300_799);
+    assert_eq!(Datetime(first * 1_000).to_string(), "0000-01-01T00:00:00.000Z");
+    assert_eq!(Datetime(last * 1_000).to_string(), "9999-12-31T23:59:59.000Z");
+    let text = ClaimValue::Text("2026-06-01T12:00:00Z".to_owned());
+    for (name, value, key, expected) in [
+        ("n/jwt/groups", texts.clone(), "groups", Ok(Some(Value::Set(&both)))),
+        ("n/jwt/groups", ClaimValue::Texts(vec![]), "groups", Ok(Some(Value::Set(&[])))),
+        ("n/jwt/groups", ClaimValue::Other, "groups", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Long(1_780_315_200), "issued", time(1_780_315_200)),
+        ("n/jwt/iat", ClaimValue::Long(0), "issued", time(0)),
+        ("n/jwt/iat", ClaimValue::Long(first), "issued", time(first)),
+        ("n/jwt/iat", ClaimValue::Long(last), "issued", time(last)),
+        ("n/jwt/iat", ClaimValue::Long(first - 1), "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Long(last + 1), "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Long(i64::MAX), "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", text, "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Bool(true), "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", texts, "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Other, "issued", Err(Refusal::Identity)),
+        ("n/jwt/exp", ClaimValue::Long(1), "issued", Ok(None)),
+    ] {
+        let (arena, claims) = (Arena::new(), Known(vec![(name, value)]));
+        let came = Router::new(&routes).question(&CALL, &claims, &arena).map(|(_, request)| {
+            request.context.iter().find(|(found, _)| *found == key).map(|(_, value)| *value)
+        });
+        assert_eq!(came, expected, "{:?}", claims.0);
     }
 }
 
