@@ -166,7 +166,8 @@ pub struct Route {
     /// The principal of every call to this route, whatever the call says; for routes that are public.
     #[serde(default)]
     pub principal: Option<String>,
-    /// What a caller is told who is denied.
+    /// What a caller is told who is denied, by policies or because the call is no question; a call that no route fits
+    /// is told nothing of it, so a route that hides itself has `/{rest...}` beside it with the same words.
     #[serde(default)]
     pub deny: Option<Denial>,
     /// Headers that an allowed call loses.

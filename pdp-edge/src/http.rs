@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use pdp_core::json::Arena;
 use pdp_core::{
-    Claim, Datetime, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Uid,
+    Claim, Datetime, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Route, Uid,
     UidTemplate, Value,
 };
 
@@ -85,6 +85,23 @@ pub enum Refusal {
     Body,
 }
 
+/// A call that is no question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused<'r> {
+    /// Why.
+    pub refusal: Refusal,
+    /// The route that it takes, if it came to that; what its caller is told is for that route to say.
+    pub route: Option<&'r Route>,
+}
+
+/// What of a call was read to find its route.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    method: &'a str,
+    host: &'a str,
+    target: Target<'a>,
+}
+
 // === impl Refusal ===
 
 impl Refusal {
@@ -119,15 +136,39 @@ impl<'a> Router<'a> {
         message: &HttpMessage<'a>,
         claims: &dyn Claims,
         arena: &'a Arena,
-    ) -> Result<(Matched<'a>, Request<'a>), Refusal> {
-        let own = Own::read(message)?;
+    ) -> Result<(Matched<'a>, Request<'a>), Refused<'a>> {
+        let (matched, line) =
+            self.matched(message, arena).map_err(|refusal| Refused { refusal, route: None })?;
+        match self.request(&matched, line, message, claims, arena) {
+            Ok(request) => Ok((matched, request)),
+            Err(refusal) => Err(Refused { refusal, route: Some(matched.route()) }),
+        }
+    }
+
+    fn matched(
+        self,
+        message: &HttpMessage<'a>,
+        arena: &'a Arena,
+    ) -> Result<(Matched<'a>, Line<'a>), Refusal> {
         let method = std::str::from_utf8(message.method).map_err(|_| Refusal::Method)?;
         if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err(Refusal::Method);
         }
-        let host: &str = arena.alloc_str(&host(message.host).ok_or(Refusal::Host)?);
+        let host = arena.alloc_str(&host(message.host).ok_or(Refusal::Host)?);
         let target = Target::read(message.target).map_err(Refusal::Path)?;
         let matched = self.find(method, host, target.path).ok_or(Refusal::NoRoute)?;
+        Ok((matched, Line { method, host, target }))
+    }
+
+    fn request(
+        self,
+        matched: &Matched<'a>,
+        Line { method, host, target }: Line<'a>,
+        message: &HttpMessage<'a>,
+        claims: &dyn Claims,
+        arena: &'a Arena,
+    ) -> Result<Request<'a>, Refusal> {
+        let own = Own::read(message)?;
         let ready = matched.ready;
         let value = |name: &str| match name {
             "method" => Some(method),
@@ -191,9 +232,7 @@ impl<'a> Router<'a> {
             context.extend(value.map(|value| (key.as_str(), value)));
         }
         let context = arena.alloc_slice_copy(&context);
-        let request =
-            Request { on_behalf_of, scopes, ..Request::new(principal, action, resource, context) };
-        Ok((matched, request))
+        Ok(Request { on_behalf_of, scopes, ..Request::new(principal, action, resource, context) })
     }
 
     /// Whether any call must come with its whole body.

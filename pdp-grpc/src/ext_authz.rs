@@ -3,7 +3,8 @@
 //! Every message gets a well-formed answer, also one that cannot be read: a gRPC error would leave it to the proxy's
 //! settings whether a call passes. What is no question is a decision like any other, counted and logged, whose reason is
 //! `invalid_request` and whose `refusal` is a code for what was in the way. A denied caller learns these and the
-//! decision's id, never a policy's name.
+//! decision's id, never a policy's name; or what the route that the call takes has to say, whatever was in the way, so
+//! that one which hides itself does so from those who are nobody too.
 //! What a proxy verified is a statement of whoever calls here: delegation from claims counts where the caller is trusted
 //! to state delegation, as everywhere, and denies where it is not.
 
@@ -108,26 +109,26 @@ fn answer(
 ) -> CheckResponse {
     arena.reset();
     let bundle = decider.bundle();
-    let refused = |code| {
+    let refused = |code, route| {
         let verdict = desk.refuse(Protocol::ExtAuthz, decider, code, begun);
-        CheckResponse::refused(&verdict, code, bundle)
+        CheckResponse::refused(&verdict, code, bundle, route)
     };
-    let Some(bundle) = bundle else { return refused("no_bundle") };
-    let Some(routes) = bundle.routes() else { return refused("no_routes") };
+    let Some(bundle) = bundle else { return refused("no_bundle", None) };
+    let Some(routes) = bundle.routes() else { return refused("no_routes", None) };
     let router = Router::new(routes);
-    let Ok(check) = Check::read(message) else { return refused("malformed") };
+    let Ok(check) = Check::read(message) else { return refused("malformed", None) };
     if router.reads_body() && check.body_unreadable() {
-        return refused("body_unreadable");
+        return refused("body_unreadable", None);
     }
     let (matched, mut request) = match router.question(&check.call(), &check, arena) {
         Ok(question) => question,
-        Err(refusal) => return refused(refusal.code()),
+        Err(of) => return refused(of.refusal.code(), of.route),
     };
     request.now = Some(desk.now());
     let asker = Asker { protocol: Protocol::ExtAuthz, caller };
     let verdict = desk.decide(asker, decider, scratch, &request);
     match verdict.code() {
-        Some(code) => CheckResponse::refused(&verdict, code, Some(bundle)),
+        Some(code) => CheckResponse::refused(&verdict, code, Some(bundle), Some(matched.route())),
         None => CheckResponse::decided(&verdict, bundle, matched.route(), &check),
     }
 }

@@ -101,6 +101,45 @@ async fn a_call_is_allowed_or_denied_as_the_bundle_says() {
 }
 
 #[tokio::test]
+async fn a_route_that_hides_itself_looks_like_none_whatever_is_in_the_way() {
+    // All that nobody thought of is told what the hidden route tells.
+    let rest = r#"
+[[route]]
+path = "/{rest...}"
+resource = 'Doc::"none"'
+deny = { status = 404, body = "gone", headers = { "x-why" = "no" } }
+"#;
+    let routes = format!("{ROUTES}{rest}");
+    let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", &routes)]);
+    let client = &mut Client::connect(&served).await;
+    let calls: [(fn(&str) -> Check, &str); 7] = [
+        (|target| by("bob", target), "not_permitted"),
+        (Check::get, "no_principal"),
+        (|target| by("", target), "identity_malformed"),
+        (|target| Check { body: b"\xff".to_vec(), ..by("ann", target) }, "body_unreadable"),
+        (|target| by("ann", target).extension("pdp.action", "GET"), "extension_malformed"),
+        (|target| by("ann", target).extension("pdp.x", "GET"), "unknown_extension"),
+        (
+            |target| Check::get(target).claims(json!({ "sub": "ann", "level": 0.5 })),
+            "identity_malformed",
+        ),
+    ];
+    for (call, cause) in calls {
+        let (hidden, none) =
+            (client.ask(&call("/hidden/7")).await, client.ask(&call("/nothing/7")).await);
+        assert_eq!((hidden.cause(), none.cause()), (cause, cause));
+        assert_eq!((hidden.status, hidden.body.as_str()), (404, "gone"), "{cause}");
+        assert_eq!(
+            (none.status, &none.body, &none.headers),
+            (404, &hidden.body, &hidden.headers),
+            "{cause}"
+        );
+        assert_eq!(hidden.headers, [("x-why".to_owned(), "no".to_owned())], "{cause}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn the_operator_of_the_proxy_says_what_a_route_of_it_asks() {
     let served = edge();
     let client = &mut Client::connect(&served).await;
