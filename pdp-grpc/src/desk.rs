@@ -152,11 +152,26 @@ impl Desk {
         code: &'static str,
         begun: Instant,
     ) -> Verdict<'static> {
-        let reason =
-            if decider.bundle().is_some() { Reason::InvalidRequest } else { Reason::NoBundle };
-        let kind = Kind::NoQuestion(reason, code);
-        let verdict = Verdict { id: DecisionId::next(), kind };
+        let verdict = Verdict::no_question(decider, code);
         self.note(protocol, decider, None, &verdict, begun.elapsed());
+        verdict
+    }
+
+    /// Denies where deciding broke down, for a protocol that has to answer that as well: logged like what is no question,
+    /// and counted as what got no answer.
+    #[cold]
+    pub(crate) fn fault(
+        &self,
+        protocol: Protocol,
+        decider: &Decider,
+        begun: Instant,
+    ) -> Verdict<'static> {
+        self.0.telemetry.metrics.unanswered(protocol, &NoAnswer::Panicked);
+        let verdict = Verdict::no_question(decider, "fault");
+        // What broke may break here again; then the answer is all that there is.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.log(protocol, decider, None, &verdict, begun.elapsed());
+        }));
         verdict
     }
 
@@ -168,10 +183,21 @@ impl Desk {
         verdict: &Verdict<'_>,
         took: Duration,
     ) {
-        let Telemetry { metrics, log } = &*self.0.telemetry;
+        let metrics = &self.0.telemetry.metrics;
         metrics.decided(protocol, verdict.reason(), 1);
         metrics.took(protocol, verdict.effect(), took);
-        if let Some(log) = log {
+        self.log(protocol, decider, request, verdict, took);
+    }
+
+    fn log(
+        &self,
+        protocol: Protocol,
+        decider: &Decider,
+        request: Option<&Request<'_>>,
+        verdict: &Verdict<'_>,
+        took: Duration,
+    ) {
+        if let Some(log) = &self.0.telemetry.log {
             let bundle = bundle(decider);
             // The time that policies saw, where they saw one.
             let time = request.and_then(|request| request.now).unwrap_or_else(|| self.now());
@@ -308,6 +334,12 @@ impl<'s> Verdict<'s> {
     #[cfg(test)]
     pub(crate) fn refused(message: String) -> Self {
         Self { id: DecisionId::next(), kind: Kind::Refused(message) }
+    }
+
+    fn no_question(decider: &Decider, code: &'static str) -> Self {
+        let reason =
+            if decider.bundle().is_some() { Reason::InvalidRequest } else { Reason::NoBundle };
+        Self { id: DecisionId::next(), kind: Kind::NoQuestion(reason, code) }
     }
 
     /// Its name in the decision log.
@@ -462,17 +494,4 @@ pub(crate) fn kept_bytes() -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
-
-    use super::*;
-
-    #[test]
-    fn memory_that_a_panic_left_is_not_used_again() {
-        isolated(|_| Ok(())).unwrap();
-        assert!(kept_bytes().is_some());
-        let outcome: Result<(), _> = isolated(|_| panic!("on purpose"));
-        assert!(matches!(outcome, Err(NoAnswer::Panicked)));
-        assert!(kept_bytes().is_none());
-    }
-}
+mod tests;

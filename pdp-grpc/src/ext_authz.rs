@@ -95,8 +95,10 @@ impl UnaryService<Bytes> for CheckMethod {
 fn check(desk: &Desk, caller: &Caller, message: &[u8]) -> CheckResponse {
     let begun = Instant::now();
     let decider = desk.snapshot();
-    let answered = isolated(|room| Ok(answer(desk, caller, &decider, message, room, begun)));
-    desk.answered(Protocol::ExtAuthz, answered).unwrap_or_else(|_| CheckResponse::fault())
+    isolated(|room| Ok(answer(desk, caller, &decider, message, room, begun))).unwrap_or_else(|_| {
+        let verdict = desk.fault(Protocol::ExtAuthz, &decider, begun);
+        CheckResponse::refused(&verdict, "fault", decider.bundle(), None)
+    })
 }
 
 fn answer(

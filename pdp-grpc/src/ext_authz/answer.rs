@@ -112,12 +112,6 @@ impl CheckResponse {
         Self::denied(route, body, metadata)
     }
 
-    /// A deny where deciding broke down. That is counted apart, as what got no answer, and has no record to name.
-    #[cold]
-    pub(super) fn fault() -> Self {
-        Self::denied(None, "{\"reason\":\"fault\"}".to_owned(), [("reason", "fault".to_owned())])
-    }
-
     /// What the core decided.
     pub(super) fn decided(
         verdict: &Verdict<'_>,
