@@ -1,6 +1,6 @@
 //! `envoy.service.auth.v3.Authorization`: the proxy asks before each HTTP call, the bundle's route table says what it asks.
 //!
-//! Every message gets a well-formed answer, also one that cannot be read: a gRPC error would leave it to the proxy's
+//! Every message gets a well-formed answer, also one that cannot be read or is too large: a gRPC error would leave it to the proxy's
 //! settings whether a call passes. What is no question is a decision like any other, counted and logged, whose reason is
 //! `invalid_request` and whose `refusal` is a code for what was in the way. A denied caller learns these and the
 //! decision's id, never a policy's name; or what the route that the call takes has to say, whatever was in the way, so
@@ -17,10 +17,11 @@ use std::time::Instant;
 use pdp_core::Decider;
 use pdp_edge::Router;
 use prost::bytes::Bytes;
+use tokio_stream::Once;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
-use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::{Request, Response, Status};
+use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::access::Caller;
 use crate::codec::Wire;
@@ -77,18 +78,43 @@ impl Service<http::Request<Body>> for ExtAuthzService {
             .max_encoding_message_size(count(self.0.limits.answer_bytes_max));
         let caller = Arc::clone(self.0.desk.caller_of(&Peer::of_request(&request)));
         let method = CheckMethod(Arc::clone(&self.0), caller);
-        Box::pin(async move { Ok(grpc.unary(method, request).await) })
+        Box::pin(async move { Ok(grpc.streaming(method, request).await) })
     }
 }
 
-impl UnaryService<Bytes> for CheckMethod {
+// A method of one message and one answer is on the wire what a stream of one each is. As a stream it is told of a message
+// that is too large, and can answer; the layer below would answer with an error in its place.
+impl StreamingService<Bytes> for CheckMethod {
     type Response = CheckResponse;
-    type Future = BoxFuture<Response<CheckResponse>, Status>;
+    type ResponseStream = Once<Result<CheckResponse, Status>>;
+    type Future = BoxFuture<Response<Self::ResponseStream>, Status>;
 
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+    fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
         let (shared, caller) = (Arc::clone(&self.0), Arc::clone(&self.1));
-        Box::pin(async move { Ok(Response::new(check(&shared.desk, &caller, request.get_ref()))) })
+        Box::pin(async move {
+            let mut messages = request.into_inner();
+            let answer = match messages.message().await {
+                Ok(Some(message)) => {
+                    // Nothing comes after it, which has to be read to be known.
+                    messages.trailers().await?;
+                    check(&shared.desk, &caller, &message)
+                }
+                Ok(None) => return Err(Status::internal("the call has no message")),
+                // The size stands before the message, of which nothing is read.
+                Err(status) if status.code() == Code::OutOfRange => too_large(&shared.desk),
+                Err(status) => return Err(status),
+            };
+            Ok(Response::new(tokio_stream::once(Ok(answer))))
+        })
     }
+}
+
+/// Answers a check that is larger than the limit.
+#[cold]
+fn too_large(desk: &Desk) -> CheckResponse {
+    let (decider, code) = (desk.snapshot(), "check_too_large");
+    let verdict = desk.refuse(Protocol::ExtAuthz, &decider, code, Instant::now());
+    CheckResponse::refused(&verdict, code, decider.bundle(), None)
 }
 
 /// Answers the bytes of a check.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
+use pdp_grpc::Limits;
 use pdp_tests::check::{Check, Client, field, json};
 use pdp_tests::desk;
 use pdp_tests::rng::Rng;
@@ -221,6 +222,36 @@ async fn a_body_that_policies_read_is_whole_and_text_or_the_call_is_denied() {
     for (call, _) in table {
         let told = client.ask(&Check { target: "/docs/7".to_owned(), ..call }).await;
         assert_eq!(told.cause(), "permitted");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_check_that_is_too_large_is_denied_like_any_other() {
+    // A body that policies read has a limit of its own.
+    let routes = ROUTES.replace("note = \"body\"\n", "");
+    let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", &routes)]);
+    let limit = usize::try_from(Limits::SIDECAR.batch_bytes_max).unwrap();
+    let client = &mut Client::connect(&served).await;
+    let sized = |bytes: usize| {
+        let with = |body: usize| Check { body: vec![b'x'; body], ..by("ann", "/docs/7") }.bytes();
+        let less = bytes - 1_000;
+        let message = with(bytes - (with(less).len() - less));
+        assert_eq!(message.len(), bytes);
+        message
+    };
+    for (bytes, cause) in [
+        (limit, "permitted"),
+        (limit + 1, "check_too_large"),
+        (2 * limit, "check_too_large"),
+        (limit, "permitted"),
+        // More than windows and buffers hold, so that a client is answered that is not done with sending.
+        (64 * limit, "check_too_large"),
+        (7 * limit, "check_too_large"),
+    ] {
+        let told = client.send(sized(bytes)).await;
+        assert_eq!((told.cause(), told.allowed), (cause, cause == "permitted"), "{bytes}");
+        assert!(told.allowed || told.reason() == "invalid_request");
     }
     served.stop().await;
 }
