@@ -1,10 +1,10 @@
 //! `envoy.service.auth.v3.Authorization`: the proxy asks before each HTTP call, the bundle's route table says what it asks.
 //!
-//! Every message gets a well-formed answer, also one that cannot be read or is too large: a gRPC error would leave it to the proxy's
-//! settings whether a call passes. What is no question is a decision like any other, counted and logged, whose reason is
-//! `invalid_request` and whose `refusal` is a code for what was in the way. A denied caller learns these and the
-//! decision's id, never a policy's name; or what the route that the call takes has to say, whatever was in the way, so
-//! that one which hides itself does so from those who are nobody too.
+//! Every message gets a well-formed answer, also one that cannot be read or is too large: a gRPC error would leave it to
+//! the proxy's settings whether a call passes. What is no question is a decision like any other, counted and logged,
+//! whose reason is `invalid_request` and whose `refusal` is a code for what was in the way. A denied caller learns these
+//! and the decision's id, never a policy's name; or what the route that the call takes has to say, whatever was in the
+//! way, so that one which hides itself does so from those who are nobody too.
 //! What a proxy verified is a statement of whoever calls here: delegation from claims counts where the caller is trusted
 //! to state delegation, as everywhere, and denies where it is not.
 

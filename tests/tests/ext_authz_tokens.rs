@@ -167,13 +167,28 @@ async fn scopes_that_a_caller_may_not_state_deny() {
     asked(false, &table).await;
 }
 
-#[tokio::test]
-async fn the_example_in_policies_lets_services_through() {
-    // 2026-06-01T12:00:00Z, when its cases take place.
-    let now = Datetime(1_780_315_200_000);
-    let trusting = |config: &mut pdp_grpc::Config| config.trust_delegation = true;
-    let served = Served::start(served::bundle("routes"), now, trusting);
+/// 2026-06-01T12:00:00Z, when the cases of the examples take place.
+const NOW: i64 = 1_780_315_200;
+
+/// Calls to an example in `policies`, and what becomes of them.
+async fn example(folder: &str, table: &[(Check, &str)]) {
+    let served = Served::start(served::bundle(folder), Datetime(NOW * 1_000), |config| {
+        config.trust_delegation = true;
+    });
     let client = &mut Client::connect(&served).await;
+    for (call, cause) in table {
+        let told = client.ask(call).await;
+        assert_eq!((told.cause(), told.allowed), (*cause, *cause == "permitted"), "{call:?}");
+    }
+    served.stop().await;
+}
+
+fn posted(check: Check) -> Check {
+    Check { method: "POST".to_owned(), ..check }
+}
+
+#[tokio::test]
+async fn services_and_customers_get_through_the_example_of_a_shop() {
     let service = |name: &str, target: &str| Check {
         source_principal: format!("spiffe://shop.example/{name}"),
         source_ip: "10.1.4.7".to_owned(),
@@ -181,8 +196,12 @@ async fn the_example_in_policies_lets_services_through() {
     };
     let daily = |check: Check| check.extension("cert_lifetime", "24h");
     let items = || service("storefront", "/catalogue/items?page=2");
-    let order = || daily(service("gateway", "/orders/77"));
-    for (call, reason) in [
+    let order = |claims| daily(service("gateway", "/orders/77")).claims(claims);
+    let buy = |scope| {
+        let claims = json!({ "sub": "cust-881", "scope": scope });
+        posted(daily(service("gateway", "/orders")).claims(claims))
+    };
+    let table = [
         (daily(items()), "permitted"),
         (items(), "forbidden"),
         (items().extension("cert_lifetime", "720h"), "forbidden"),
@@ -192,11 +211,78 @@ async fn the_example_in_policies_lets_services_through() {
             "forbidden",
         ),
         (Check { method: "DELETE".to_owned(), ..daily(items()) }, "not_permitted"),
-        (order().claims(json!({ "sub": "cust-881" })), "permitted"),
-        (order().claims(json!({ "sub": "cust-902" })), "delegator_not_permitted"),
-    ] {
-        let told = client.ask(&call).await;
-        assert_eq!((told.cause(), told.allowed), (reason, reason == "permitted"), "{call:?}");
-    }
-    served.stop().await;
+        (order(json!({ "sub": "cust-881" })), "permitted"),
+        (order(json!({ "sub": "cust-902" })), "delegator_not_permitted"),
+        // A session that was opened for browsing buys nothing.
+        (buy(json!("shop:read shop:write")), "permitted"),
+        (buy(json!(["shop:write"])), "permitted"),
+        (buy(json!("shop:read")), "delegator_not_permitted"),
+        (buy(json!("")), "delegator_not_permitted"),
+        (buy(json!("shop:read,shop:write")), "delegator_not_permitted"),
+        (buy(json!("shop:read  shop:write")), "scopes_malformed"),
+        (buy(json!("shop:read")).header("scope", "shop:write"), "delegator_not_permitted"),
+    ];
+    example("routes", &table).await;
+}
+
+#[tokio::test]
+async fn agents_get_through_the_example_of_tools_by_when_and_for_what_their_token_was_issued() {
+    let token = |sub: &str, change: Value| {
+        let mut token = json!({ "sub": sub, "iat": NOW - 60, "aud": "https://crm.mcp.example", "scope": "tools:read" });
+        let change = change.as_object().unwrap().clone();
+        token.as_object_mut().unwrap().extend(change);
+        token
+    };
+    let agent = |name: &str, target: &str, claims: Value| Check {
+        source_principal: format!("spiffe://agents.meridian.example/{name}"),
+        ..Check::get(target).claims(claims)
+    };
+    let search = |name: &str, claims| posted(agent(name, "/mcp/crm/tools/search", claims));
+    let update =
+        |change| posted(agent("crm-bot", "/mcp/crm/tools/update_contact", token("alice", change)));
+    let file = |name: &str| agent("crm-bot", &format!("/files/{name}"), token("bruno", json!({})));
+    let delegated = |to: &str| {
+        posted(agent("planner", &format!("/agents/{to}/tasks"), token("alice", json!({}))))
+    };
+    let alice = |change| search("crm-bot", token("alice", change));
+    let mut nobody = token("alice", json!({}));
+    nobody.as_object_mut().unwrap().remove("sub");
+    let mut undated = token("alice", json!({}));
+    undated.as_object_mut().unwrap().remove("iat");
+    let desk = "https://helpdesk.mcp.example";
+    let refund = token("hana", json!({ "aud": desk, "scope": "tools:write" }));
+    let elsewhere = "spiffe://elsewhere.example/crm-bot".to_owned();
+    let table = [
+        (alice(json!({})), "permitted"),
+        (search("crm-bot", token("farah", json!({}))), "delegator_not_permitted"),
+        (search("crm-bot", nobody), "forbidden"),
+        (Check { source_principal: elsewhere, ..alice(json!({})) }, "no_principal"),
+        // When.
+        (search("crm-bot-stolen-key", token("alice", json!({}))), "forbidden"),
+        (search("crm-bot-stolen-key", token("alice", json!({ "iat": NOW }))), "permitted"),
+        (alice(json!({ "iat": NOW * 1_000 })), "identity_malformed"),
+        (search("crm-bot", undated), "invalid_request"),
+        // For what.
+        (update(json!({ "scope": "tools:read tools:write" })), "permitted"),
+        (update(json!({ "scope": ["tools:write"] })), "permitted"),
+        (update(json!({})), "forbidden"),
+        (update(json!({ "scope": { "tools:write": true } })), "scopes_malformed"),
+        (alice(json!({ "aud": "https://pay.mcp.example" })), "forbidden"),
+        (alice(json!({ "aud": ["https://crm.mcp.example"] })), "invalid_request"),
+        // The other routes.
+        (agent("crm-bot", "/mcp/crm/tools/get_contact", token("bruno", json!({}))), "permitted"),
+        (
+            agent("crm-bot", "/mcp/crm/prompts/summarise_account", token("alice", json!({}))),
+            "permitted",
+        ),
+        (posted(agent("crm-bot", "/mcp/crm", token("alice", json!({})))), "permitted"),
+        (posted(agent("crm-bot", "/mcp/notes", token("alice", json!({})))), "forbidden"),
+        (file("crm/accounts/tallis"), "permitted"),
+        (file("crm/accounts/tallis/renewal"), "forbidden"),
+        (delegated("crm-bot"), "permitted"),
+        (delegated("triage-bot"), "delegator_not_permitted"),
+        // A refund is permitted by its typed action alone, which no call can ask.
+        (posted(agent("triage-bot", "/mcp/helpdesk/tools/issue_refund", refund)), "not_permitted"),
+    ];
+    example("agent-tools", &table).await;
 }
