@@ -113,7 +113,8 @@ deny = { status = 404, body = "gone", headers = { "x-why" = "no" } }
     let routes = format!("{ROUTES}{rest}");
     let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", &routes)]);
     let client = &mut Client::connect(&served).await;
-    let calls: [(fn(&str) -> Check, &str); 7] = [
+    type Call = fn(&str) -> Check;
+    let calls: [(Call, &str); 7] = [
         (|target| by("bob", target), "not_permitted"),
         (Check::get, "no_principal"),
         (|target| by("", target), "identity_malformed"),
