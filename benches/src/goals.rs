@@ -227,19 +227,19 @@ fn building(results: &Results, goals: &mut Vec<Goal>) {
     goals.push(most("bundle bytes a w1 policy, of 100,000", 100.0, "bytes", bytes.collect()));
 }
 
-fn most(what: &str, goal: f64, unit: &str, found: Vec<Found>) -> Goal {
+pub(crate) fn most(what: &str, goal: f64, unit: &str, found: Vec<Found>) -> Goal {
     let worst = found.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
     let said = |number: f64| format!("{} {unit}", short(number)).trim_end().to_owned();
     of(what, format!("at most {}", said(goal)), worst, said, |number| number <= goal)
 }
 
-fn least(what: &str, goal: f64, found: Vec<Found>) -> Goal {
+pub(crate) fn least(what: &str, goal: f64, found: Vec<Found>) -> Goal {
     let worst = found.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
     let said = |number: f64| format!("{} ×", short(number));
     of(what, format!("at least {}", said(goal)), worst, said, |number| number >= goal)
 }
 
-fn least_of(what: &str, goal: f64, unit: &str, found: Found) -> Goal {
+pub(crate) fn least_of(what: &str, goal: f64, unit: &str, found: Found) -> Goal {
     let said = |number: f64| format!("{} {unit}", short(number));
     of(what, format!("at least {}", said(goal)), Some(found), said, |number| number >= goal)
 }

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use crate::families::FAMILIES;
-use crate::goals::judge;
+use crate::goals::{Goal, judge};
 use crate::measure::in_words;
 use crate::results::{Results, Timing};
 
@@ -22,7 +22,7 @@ pub fn markdown(results: &Results) -> String {
          ![Overview](overview.svg)\n",
         results.date, results.machine
     );
-    goals(results, &mut text);
+    let _ = write!(text, "## Goals\n\n{}", table_of(&judge(results)));
     for family in results.families() {
         section(results, family, &mut text);
     }
@@ -48,9 +48,10 @@ pub fn what(family: &str) -> (&'static str, &'static str) {
     found.map_or(("a public policy set", "size"), |known| (known.what, known.axis))
 }
 
-fn goals(results: &Results, text: &mut String) {
-    text.push_str("## Goals\n\n| what | goal | measured | |\n|---|---|---|---|\n");
-    for goal in judge(results) {
+/// Goals as a table: what, what was set, what came out, and whether that is enough.
+pub(crate) fn table_of(goals: &[Goal]) -> String {
+    let mut text = "| what | goal | measured | |\n|---|---|---|---|\n".to_owned();
+    for goal in goals {
         let met = match goal.met {
             Some(true) => "met",
             Some(false) => "**missed**",
@@ -58,6 +59,7 @@ fn goals(results: &Results, text: &mut String) {
         };
         let _ = writeln!(text, "| {} | {} | {} | {met} |", goal.what, goal.goal, goal.measured);
     }
+    text
 }
 
 fn section(results: &Results, family: &str, text: &mut String) {

@@ -1,27 +1,41 @@
-//! The sidecar over the wire, beside a bare tonic server that decodes the same questions and encodes answers of the same
-//! size: what is ours of a request, and what is the transport's.
+//! The sidecar over the wire: what is ours of a request and what is the transport's, and what becomes of the latency when
+//! somebody means harm or bundles are swapped.
 //!
-//! Both run as processes of their own, so that their CPU time can be read, and take turns under the same load from the
-//! same client. The echo decides nothing and is the floor. Before anything is timed, every question's answer over the
-//! wire is compared with the library's.
+//! `authorize` compares with a bare tonic server that decodes the same questions and encodes answers of the same size; it
+//! decides nothing and is the floor. `hostile` compares a steady caller with itself beside connections that mean harm,
+//! and `reload` with itself while the bundle is rewritten. Servers and attackers are processes of their own, so that
+//! their CPU time can be read, and what is compared takes turns under the same load from the same client. Every answer
+//! that is timed is compared with the library's; only what the echo says is not.
 
+mod attack;
 mod echo;
+mod figures;
+mod hostile;
 mod load;
+mod process;
+mod reload;
+mod serve;
 mod turns;
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pdp_core::json::Arena;
-use pdp_core::{DecideOptions, Live, Scratch};
-use pdp_grpc::{Clock, Config, LogConfig, LogTarget, Server, pb};
+use pdp_core::{DecideOptions, Scratch};
+use pdp_grpc::pb;
 use prost::Message;
 
-use crate::ours::{NOW, Ours};
+use crate::goals::Goal;
+use crate::ours::{self, Ours};
+use crate::record;
 use crate::w1::W1;
 
 /// Policies of the workload, W1.
 pub const POLICIES: usize = 10_000;
+const USAGE: &str = "usage: sidecar [--quick] [authorize] [hostile] [reload]";
 
 /// A question as it is sent, and the reason that the library answers with.
 #[derive(Clone, Debug)]
@@ -32,31 +46,31 @@ pub struct Question {
     pub reason: &'static str,
 }
 
-/// The workload: what is served and what is asked.
-pub(crate) fn workload() -> Result<(Ours, Vec<Question>), String> {
-    let workload = W1::new(POLICIES).workload();
-    let ours = Ours::new(&workload)?;
-    let (arena, mut scratch) = (Arena::new(), Scratch::new());
-    let mut questions = Vec::new();
-    for request in ours.read_all(&workload, &arena)? {
-        let answer = ours.decider().decide_with(&mut scratch, &request, &DecideOptions::STANDARD);
-        let bytes = Ours::protobuf(&request)?;
-        let message = pb::AuthorizeRequest::decode(&*bytes).map_err(|error| error.to_string())?;
-        questions.push(Question { message, reason: answer.reason().as_str() });
-    }
-    Ok((ours, questions))
+/// What is served and asked, and how long each turn takes.
+struct Work {
+    folder: Folder,
+    /// A bundle of W1, and another one with a copy of one of its policies, which answers the same for the same reasons.
+    bundles: [Vec<u8>; 2],
+    questions: Arc<Vec<Question>>,
+    turn: Duration,
+    /// How often a bundle is swapped in a turn.
+    swaps: usize,
 }
 
-/// Runs the program: without arguments the comparison, with `serve WHAT` a server until its input ends.
+/// A folder that is gone when its value is.
+struct Folder(PathBuf);
+
+/// Runs the program: without names all three comparisons; with `serve` and `attack` it is one of their processes, until
+/// its input ends.
 pub fn main(args: &[String]) -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args[..] {
-        ["serve", "echo"] => serve_echo(),
-        ["serve", "pdp"] => serve_pdp(None),
-        ["serve", "pdp-log", path] => serve_pdp(Some(path)),
-        [] => turns::compare(3_000),
-        ["--quick"] => turns::compare(500),
-        _ => Err("usage: sidecar [--quick]".to_owned()),
+        ["serve", "echo", at, answer] => serve::echo(at, Path::new(answer)),
+        ["serve", "pdp", at, bundle, ref settings @ ..] => {
+            serve::pdp(at, Path::new(bundle), settings)
+        }
+        ["attack", address, ref counts @ ..] => attack::run(address, counts),
+        _ => compare(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,68 +81,92 @@ pub fn main(args: &[String]) -> ExitCode {
     }
 }
 
-fn serve_echo() -> Result<(), String> {
-    let (ours, questions) = workload()?;
-    // A real answer, so that the sizes are the same.
-    let answer = answer(ours, questions)?;
-    in_runtime(async move {
-        let (address, served) = echo::start(answer).await?;
-        say(&format!("{address}"));
-        until_input_ends(served).await
-    })
+fn compare(args: &[&str]) -> Result<(), String> {
+    let known = ["--quick", "authorize", "hostile", "reload"];
+    if args.iter().any(|arg| !known.contains(arg)) {
+        return Err(USAGE.to_owned());
+    }
+    let named = |name| args.contains(&name);
+    let all = args.iter().all(|arg| *arg == "--quick");
+    let (turn_ms, swaps) = if named("--quick") { (500, 4) } else { (3_000, 200) };
+    let work = Work::new(Duration::from_millis(turn_ms), swaps)?;
+    // One thread for the client: the servers' CPU time is read apart, and a second thread would take it from them.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let goals = runtime.block_on(async {
+        let mut goals = Vec::new();
+        if all || named("authorize") {
+            turns::compare(&work, &mut goals).await?;
+        }
+        if all || named("hostile") {
+            hostile::compare(&work, &mut goals).await?;
+        }
+        if all || named("reload") {
+            reload::compare(&work, &mut goals).await?;
+        }
+        Ok::<Vec<Goal>, String>(goals)
+    })?;
+    println!("\n{}", record::table_of(&goals));
+    Ok(())
 }
 
-fn serve_pdp(log: Option<&str>) -> Result<(), String> {
-    let (ours, _) = workload()?;
-    let server = bind(ours, log)?;
-    say(&format!("{}", server.address()));
-    in_runtime(until_input_ends(async {
-        server.run(std::future::pending()).await.map_err(|error| error.to_string())
-    }))
+// === impl Work ===
+
+impl Work {
+    fn new(turn: Duration, swaps: usize) -> Result<Self, String> {
+        let mut doubled = W1::new(POLICIES);
+        // The last one is a permit that names its agent and tool: a copy of it changes no answer but by its id.
+        doubled.policies.extend(doubled.policies.last().copied());
+        let workload = W1::new(POLICIES).workload();
+        let bundles = [ours::build(&workload)?.bytes, ours::build(&doubled.workload())?.bytes];
+        let [first, _] = &bundles;
+        let ours = Ours::load(first)?;
+        let (arena, mut scratch) = (Arena::new(), Scratch::new());
+        let mut questions = Vec::new();
+        for request in ours.read_all(&workload, &arena)? {
+            let decider = ours.decider();
+            let answer = decider.decide_with(&mut scratch, &request, &DecideOptions::STANDARD);
+            let bytes = Ours::protobuf(&request)?;
+            let message =
+                pb::AuthorizeRequest::decode(&*bytes).map_err(|error| error.to_string())?;
+            questions.push(Question { message, reason: answer.reason().as_str() });
+        }
+        Ok(Self { folder: Folder::new()?, bundles, questions: Arc::new(questions), turn, swaps })
+    }
+
+    /// Writes the first bundle to a file of this name.
+    fn bundle(&self, name: &str) -> Result<String, String> {
+        let [first, _] = &self.bundles;
+        self.folder.write(name, first)
+    }
 }
 
-fn bind(ours: Ours, log: Option<&str>) -> Result<pdp_grpc::BoundServer, String> {
-    let bundle = ours.bundle().map(Arc::clone).ok_or("no bundle")?;
-    let live = Arc::new(Live::new(pdp_core::Decider::new(bundle)));
-    let mut config = Config { clock: Clock::fixed(NOW), ..Config::sidecar() };
-    config.address.set_port(0);
-    config.log = log.map(|path| LogConfig {
-        target: LogTarget::File { path: path.into(), file_bytes_max: 1 << 30, files_max: 1 },
-        queue_records_max: 1 << 16,
-        context: false,
-        mask: Vec::new(),
-    });
-    Server::bind(config, live).map_err(|error| error.to_string())
+// === impl Folder ===
+
+impl Folder {
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("pdp-bench-{}", std::process::id()));
+        fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// The path of a file in it.
+    fn file(&self, name: &str) -> Result<String, String> {
+        let path = self.0.join(name);
+        path.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| "the temporary folder is not UTF-8".to_owned())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<String, String> {
+        let path = self.file(name)?;
+        fs::write(&path, bytes).map_err(|error| format!("{path}: {error}"))?;
+        Ok(path)
+    }
 }
 
-/// The sidecar's answer to the first question.
-fn answer(ours: Ours, questions: Vec<Question>) -> Result<pb::AuthorizeResponse, String> {
-    let first = questions.into_iter().next().ok_or("no question")?;
-    let server = bind(ours, None)?;
-    let url = format!("http://{}", server.address());
-    in_runtime(async move {
-        tokio::spawn(server.run(std::future::pending()));
-        let mut client = load::connect(&url).await?;
-        let answer = client.authorize(first.message).await.map_err(|status| status.to_string())?;
-        Ok(answer.into_inner())
-    })
-}
-
-fn in_runtime<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| error.to_string())?.block_on(work)
-}
-
-fn say(line: &str) {
-    println!("{line}");
-}
-
-async fn until_input_ends(served: impl Future<Output = Result<(), String>>) -> Result<(), String> {
-    let ended = tokio::task::spawn_blocking(|| {
-        let _ = std::io::read_to_string(std::io::stdin());
-    });
-    tokio::select! {
-        served = served => served,
-        _ = ended => Ok(()),
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }

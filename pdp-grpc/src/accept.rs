@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
+use crate::admission::{Admission, Open};
 use crate::listen::Listener;
 use crate::peer::Peer;
 use crate::tls::Tls;
@@ -36,7 +37,7 @@ const GREETING_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 #[derive(Debug)]
 pub(crate) struct Incoming {
     listener: Listener,
-    tls: Option<Arc<Tls>>,
+    tls: Option<(Arc<Tls>, Speaks)>,
     /// Handshakes under way; dropped with this, and by that cut.
     handshakes: JoinSet<Option<Connection>>,
     free: Arc<Semaphore>,
@@ -44,7 +45,16 @@ pub(crate) struct Incoming {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-/// What ends a connection.
+/// What a listener speaks, which TLS has to agree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP/2, and nothing else.
+    Http2,
+    /// HTTP/1.1.
+    Http1,
+}
+
+/// What ends a connection, and where it is counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     /// Time for the greeting.
@@ -53,6 +63,7 @@ pub(crate) struct Terms {
     pub(crate) life: Duration,
     /// Becomes true, or closes, when all connections are to end at once.
     pub(crate) cut: watch::Receiver<bool>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// One accepted connection; reading or writing it fails once it is cut.
@@ -62,7 +73,13 @@ pub(crate) struct Connection {
     terms: Terms,
     greeting_bytes_left: usize,
     end: Option<End>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// What a connection takes up, among those of its listener and among all.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _open: Open,
 }
 
 /// Ready when the connection is to be cut.
@@ -87,7 +104,7 @@ impl Incoming {
     /// Accepts up to `connections_max` at a time, each on the same terms; with `tls`, after a handshake.
     pub(crate) fn new(
         listener: Listener,
-        tls: Option<Arc<Tls>>,
+        tls: Option<(Arc<Tls>, Speaks)>,
         connections_max: u32,
         terms: Terms,
     ) -> Self {
@@ -99,14 +116,18 @@ impl Incoming {
     /// Takes a connection in; gives it back at once where nothing must be agreed on first.
     fn take(&mut self, socket: Socket) -> Option<Connection> {
         // A connection beyond the limit is dropped here and thereby closed: its caller learns it at once.
-        let place = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
+            self.terms.admission.turned_away();
+            return None;
+        };
+        let place = Place { _permit: permit, _open: self.terms.admission.open() };
         let terms = self.terms.clone();
         let mut end = terms.end_after(terms.greeting);
-        let Some(tls) = &self.tls else {
+        let Some((tls, speaks)) = &self.tls else {
             let peer = Peer::of_socket(&socket);
             return Some(Connection::new(Secured::Plain(socket), peer, terms, end, place));
         };
-        let acceptor = TlsAcceptor::from(tls.current());
+        let acceptor = TlsAcceptor::from(speaks.of(tls));
         self.handshakes.spawn(async move {
             let accepted = tokio::select! {
                 () = &mut end => return None,
@@ -129,6 +150,18 @@ impl Incoming {
                 Poll::Ready(Some(_)) => {}
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
+        }
+    }
+}
+
+// === impl Speaks ===
+
+impl Speaks {
+    /// What a new connection gets.
+    fn of(self, tls: &Tls) -> Arc<rustls::ServerConfig> {
+        match self {
+            Speaks::Http2 => tls.current(),
+            Speaks::Http1 => tls.current_http1(),
         }
     }
 }
@@ -186,15 +219,14 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 // === impl Connection ===
 
 impl Connection {
-    fn new(
-        stream: Secured,
-        peer: Peer,
-        terms: Terms,
-        end: End,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
+    fn new(stream: Secured, peer: Peer, terms: Terms, end: End, place: Place) -> Self {
         let greeting_bytes_left = GREETING_BYTES;
         Self { stream, peer, terms, greeting_bytes_left, end: Some(end), _place: place }
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Whether the connection is cut; if not, the task is woken when it is.

@@ -60,8 +60,9 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response {
-        let Telemetry { metrics, log } = &*self.telemetry;
-        let text = metrics.text(&self.live, log.as_ref(), self.reload.as_ref());
+        let Telemetry { metrics, log, admission } = &*self.telemetry;
+        let load = admission.load();
+        let text = metrics.text(&self.live, load, log.as_ref(), self.reload.as_ref());
         ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response()
     }
 

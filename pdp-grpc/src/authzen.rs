@@ -13,23 +13,23 @@ mod search;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use http_body_util::BodyExt;
 use pdp_core::{Decider, RequestLimits};
 use serde_json::{Value, json};
 
 use self::json::{Json, Members, member};
 use self::read::{Evaluation, Malformed, Searched};
 use self::search::Page;
-use crate::access::Caller;
+use crate::admission::NoMemory;
 use crate::config::Limits;
-use crate::desk::{Asker, Desk, Room, isolated};
+use crate::desk::{Asker, Desk, Origin, Room, isolated};
 use crate::metrics::Protocol;
-use crate::peer::Peer;
 use crate::respond::{self, NoAnswer};
 use crate::until::Until;
 
@@ -42,10 +42,10 @@ const REQUEST_ID_BYTES_MAX: usize = 200;
 pub(crate) struct Authzen {
     desk: Desk,
     limits: Limits,
-    /// What whoever connects over HTTP is: the connection proves nothing.
-    caller: Arc<Caller>,
+    /// Where what is answered comes from.
+    origin: Origin,
     /// The URL under which callers reach this server, without a slash at its end.
-    public_url: String,
+    public_url: Arc<str>,
 }
 
 /// What an evaluation came to.
@@ -60,8 +60,10 @@ struct Outcome {
 enum Refusal {
     /// It is not a message of the API.
     Malformed(Malformed),
-    /// Its body did not arrive whole, or is larger than the limit; the library does not say which.
-    Body { bytes_max: u32 },
+    /// Its body is larger than the limit.
+    TooLarge { bytes_max: u32 },
+    /// There is no memory for its body.
+    NoMemory,
     /// It could not be decided.
     NoAnswer(NoAnswer),
 }
@@ -74,31 +76,38 @@ enum Semantic {
     PermitOnFirstPermit,
 }
 
+/// So many times the limit is taken off the wire of a body that is too large, so that its sender, who may read nothing
+/// before it has sent all, learns why.
+const DISCARDED_TIMES: usize = 4;
+
 // === impl Authzen ===
 
 impl Authzen {
-    pub(crate) fn new(desk: Desk, limits: Limits, public_url: String) -> Self {
-        let caller = Arc::clone(desk.caller_of(&Peer::default()));
-        Self { desk, limits, caller, public_url: public_url.trim_end_matches('/').to_owned() }
+    pub(crate) fn new(desk: Desk, limits: Limits, public_url: &str) -> Self {
+        // Of nobody, until there is a request.
+        let origin = desk.origin_of(&Request::new(()));
+        Self { desk, limits, origin, public_url: public_url.trim_end_matches('/').into() }
     }
 
     pub(crate) fn router(self) -> Router {
         let search = |searched| {
-            post(async move |State(authzen): State<Self>, headers: HeaderMap, body: Body| {
-                authzen.answer(&headers, body, |members| authzen.searched(members, searched)).await
+            post(async move |State(authzen): State<Self>, request: Request| {
+                authzen
+                    .answer(request, |authzen, members| authzen.searched(members, searched))
+                    .await
             })
         };
         Router::new()
             .route(
                 "/access/v1/evaluation",
-                post(async |State(authzen): State<Self>, headers: HeaderMap, body: Body| {
-                    authzen.answer(&headers, body, |members| authzen.evaluation(members)).await
+                post(async |State(authzen): State<Self>, request: Request| {
+                    authzen.answer(request, Self::evaluation).await
                 }),
             )
             .route(
                 "/access/v1/evaluations",
-                post(async |State(authzen): State<Self>, headers: HeaderMap, body: Body| {
-                    authzen.answer(&headers, body, |members| authzen.evaluations(members)).await
+                post(async |State(authzen): State<Self>, request: Request| {
+                    authzen.answer(request, Self::evaluations).await
                 }),
             )
             .route("/access/v1/search/subject", search(Searched::Subject))
@@ -112,15 +121,19 @@ impl Authzen {
             .layer(middleware::from_fn(echo_request_id))
     }
 
-    /// Reads a body and answers it.
+    /// Reads the body of a request and answers it to whoever its connection proves to be asking.
     async fn answer(
-        &self,
-        headers: &HeaderMap,
-        body: Body,
-        answer: impl FnOnce(&Members) -> Result<Value, Refusal>,
+        self,
+        request: Request,
+        answer: impl FnOnce(&Self, &Members) -> Result<Value, Refusal>,
     ) -> Response {
-        let answered = match self.body(headers, body).await {
-            Ok(bytes) => read::body(&bytes).map_err(Refusal::from).and_then(|body| answer(&body)),
+        let origin = self.desk.origin_of(&request);
+        let asked = Self { origin, ..self };
+        let (head, body) = request.into_parts();
+        let answered = match asked.body(&head.headers, body).await {
+            Ok(bytes) => {
+                read::body(&bytes).map_err(Refusal::from).and_then(|body| answer(&asked, &body))
+            }
             Err(refusal) => Err(refusal),
         };
         match answered {
@@ -132,7 +145,7 @@ impl Authzen {
         }
     }
 
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = content_type.and_then(|text| text.split(';').next()).map(str::trim);
         if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
@@ -141,7 +154,19 @@ impl Authzen {
         }
         let bytes_max = self.limits.batch_bytes_max;
         let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        to_bytes(body, limit).await.map_err(|_| Refusal::Body { bytes_max })
+        let (mut bytes, mut seen) = (Vec::new(), 0_usize);
+        let mut body = body;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Refusal::of_body(&error))?;
+            let Some(data) = frame.data_ref() else { continue };
+            seen = seen.saturating_add(data.len());
+            if seen <= limit {
+                bytes.extend_from_slice(data);
+            } else if seen > limit.saturating_mul(DISCARDED_TIMES) {
+                break;
+            }
+        }
+        if seen > limit { Err(Refusal::TooLarge { bytes_max }) } else { Ok(bytes) }
     }
 
     fn evaluation(&self, members: &Members) -> Result<Value, Refusal> {
@@ -228,7 +253,7 @@ impl Authzen {
                 Err(error) => return Ok(Outcome::invalid_request(error.to_string())),
             };
             let request = pdp_core::Request { now: Some(self.desk.now()), ..request };
-            let asker = Asker { protocol, caller: &self.caller };
+            let asker = Asker { protocol, origin: &self.origin };
             let verdict = self.desk.decide(asker, decider, scratch, &request).for_caller()?;
             let mut context = json!({
                 "reason": verdict.reason().as_str(),
@@ -245,7 +270,7 @@ impl Authzen {
     }
 
     fn discovery(&self) -> Response {
-        let url = &self.public_url;
+        let url = &*self.public_url;
         let at = |path: &str| format!("{url}/access/v1/{path}");
         let document = json!({
             "policy_decision_point": url,
@@ -276,14 +301,29 @@ async fn echo_request_id(request: Request, next: Next) -> Response {
 
 // === impl Refusal ===
 
+impl Refusal {
+    /// What kept a body from being read.
+    fn of_body(error: &axum::Error) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            // As `admission` says it.
+            if error.is::<tonic::Status>() {
+                return Self::NoMemory;
+            }
+            cause = error.source();
+        }
+        Malformed("the body did not arrive whole".to_owned()).into()
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, text) = match self {
             Refusal::Malformed(Malformed(text)) => (StatusCode::BAD_REQUEST, text),
-            Refusal::Body { bytes_max } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body did not arrive whole, or has more than {bytes_max} bytes"),
-            ),
+            Refusal::TooLarge { bytes_max } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {bytes_max} bytes"))
+            }
+            Refusal::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, NoMemory::TEXT.to_owned()),
             Refusal::NoAnswer(why) => (respond::http_status(&why), why.to_string()),
         };
         (status, format!("{text}\n")).into_response()

@@ -16,6 +16,7 @@ use crate::decision_log::LogConfig;
 use crate::listen::UnixSocket;
 use crate::reload::ReloadMonitor;
 use crate::tls::TlsConfig;
+use crate::trace::SharedTracer;
 
 mod insecure;
 
@@ -50,7 +51,7 @@ pub struct Config {
     pub public_url: Option<String>,
     /// A socket in the file system to listen on in place of `address`.
     pub unix: Option<UnixSocket>,
-    /// TLS of the listener; `None`: bare connections.
+    /// TLS of the listeners for gRPC and for AuthZEN; `None`: bare connections. A socket in the file system has none.
     pub tls: Option<TlsConfig>,
     /// Who may ask about whom. Empty: whoever can connect, about anybody; else the first rule that fits a caller holds,
     /// and who fits none is refused. With rules, `trust_delegation` and `explain` are said by them alone.
@@ -71,10 +72,14 @@ pub struct Config {
     pub trust_delegation: bool,
     /// Whether callers may be told why, with policy texts and attribute values, when they ask for it.
     pub explain: bool,
+    /// Whether clients may ask which services and messages there are (`grpc.reflection.v1`).
+    pub reflection: bool,
     /// Where the time of a request comes from.
     pub clock: Clock,
     /// Where decisions are logged; `None`: nowhere.
     pub log: Option<LogConfig>,
+    /// Who hears of each decision as a span of a trace; `None`: nobody.
+    pub tracer: Option<SharedTracer>,
     /// Every maximum.
     pub limits: Limits,
 }
@@ -111,6 +116,8 @@ pub struct Limits {
     /// Connections at a time. One more is closed at once, so that its caller need not wait to find out.
     /// Keep it below the process's limit of open files.
     pub connections_max: u32,
+    /// Memory of all messages that are arriving, in bytes; who sends more is told that there is none.
+    pub in_flight_bytes_max: u32,
     /// How long a new connection may take to say that it speaks HTTP/2, in milliseconds; then it is cut.
     pub greeting_timeout_ms: u32,
     /// Connections at a time to each of the listeners for HTTP.
@@ -171,8 +178,10 @@ impl Config {
             reload: None,
             trust_delegation: false,
             explain: false,
+            reflection: false,
             clock: Clock::system(),
             log: None,
+            tracer: None,
             limits: Limits::SIDECAR,
         }
     }
@@ -237,6 +246,7 @@ impl Limits {
         connection_window_bytes: 1 << 20,
         // Half of the usual limit of 1,024 open files.
         connections_max: 512,
+        in_flight_bytes_max: 256 << 20,
         greeting_timeout_ms: 5_000,
         http_connections_max: 256,
         streams_per_connection_max: 256,
@@ -270,6 +280,7 @@ impl Limits {
             ("stream_window_bytes", self.stream_window_bytes, 1 << 10, WINDOW),
             ("connection_window_bytes", self.connection_window_bytes, 1 << 16, WINDOW),
             ("connections_max", self.connections_max, 1, 1 << 20),
+            ("in_flight_bytes_max", self.in_flight_bytes_max, 1 << 10, ANY),
             ("greeting_timeout_ms", self.greeting_timeout_ms, 1, ANY),
             ("http_connections_max", self.http_connections_max, 1, 1 << 20),
             ("streams_per_connection_max", self.streams_per_connection_max, 1, ANY),

@@ -11,6 +11,7 @@
 //! | `decision_id` | ULID; answers carry it as well |
 //! | `time` | when it was decided, RFC 3339 in UTC, by the clock that policies see |
 //! | `entry` | `authorize`, `batch`, `stream`, `filter`, `authzen`, `authzen_search`, `ext_authz` |
+//! | `trace_id`, `span_id` | of the request's `traceparent`, if it has one |
 //! | `decision`, `reason`, `message` | effect and why |
 //! | `refusal` | a code, where a question was not taken: `not_for_caller`; of `ext_authz` also what made a call no question or, with `fault`, that deciding broke down, and then all that a question has is left out |
 //! | `principal`, `action`, `resource` | `{"type", "id"}`; in a filter what is filtered is left out |

@@ -4,18 +4,22 @@
 //! and waits for nothing. It refuses to let a fault out: a panic costs the request that caused it and nothing else. It
 //! knows no wire format; each protocol reads its requests and writes its answers in a file of its own.
 
+mod verdict;
+
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http;
 use pdp_core::json::Arena;
 use pdp_core::{
-    Answer, Bundle, Datetime, DecideOptions, Decider, Effect, InlineEntity, LegExplanation, Live,
-    Reason, Request, Scratch, Snapshot, Uid, Value,
+    Bundle, Datetime, DecideOptions, Decider, Effect, InlineEntity, LegExplanation, Live, Reason,
+    Request, Scratch, Snapshot, Uid, Value,
 };
 
 use crate::access::{Access, Caller};
+use crate::admission::Admission;
 use crate::authorize;
 use crate::config::{Clock, Config};
 use crate::decision_id::DecisionId;
@@ -23,6 +27,9 @@ use crate::decision_log::{DecisionLog, Record};
 use crate::metrics::{Metrics, Protocol};
 use crate::peer::Peer;
 use crate::respond::NoAnswer;
+use crate::trace::{DecisionSpan, SharedTracer, TRACEPARENT, TraceParent};
+use verdict::Kind;
+pub(crate) use verdict::Verdict;
 
 /// Answers questions from the bundle in force. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -33,6 +40,7 @@ struct Settings {
     live: Arc<Live>,
     clock: Clock,
     telemetry: Arc<Telemetry>,
+    tracer: Option<SharedTracer>,
     access: Access,
 }
 
@@ -41,13 +49,23 @@ struct Settings {
 pub(crate) struct Telemetry {
     pub(crate) metrics: Metrics,
     pub(crate) log: Option<DecisionLog>,
+    pub(crate) admission: Arc<Admission>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Who asks.
+    pub(crate) caller: Arc<Caller>,
+    /// Its place in somebody's trace, if anybody here wants to know.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// Who asks, and by which way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     pub(crate) protocol: Protocol,
-    pub(crate) caller: &'a Caller,
+    pub(crate) origin: &'a Origin,
 }
 
 /// Memory of one request, reused by the next one on the same thread.
@@ -57,25 +75,6 @@ pub(crate) struct Room {
     pub(crate) arena: Arena,
     /// For the decision.
     pub(crate) scratch: Scratch,
-}
-
-/// What a question got.
-#[derive(Debug)]
-pub(crate) struct Verdict<'s> {
-    id: DecisionId,
-    kind: Kind<'s>,
-}
-
-#[derive(Debug)]
-enum Kind<'s> {
-    /// The core's answer.
-    Answered(Answer<'s>),
-    /// A deny, `invalid_request`, before the core was asked, and a sentence for the caller.
-    Refused(String),
-    /// The same, because this caller may not ask this.
-    NotForCaller(String),
-    /// A deny before there was a question, and a code for what was in the way.
-    NoQuestion(Reason, &'static str),
 }
 
 /// What the candidates of a filter got, as positions.
@@ -104,7 +103,8 @@ thread_local! {
 impl Desk {
     pub(crate) fn new(config: &Config, live: Arc<Live>, telemetry: Arc<Telemetry>) -> Self {
         let access = Access::new(&config.callers, config.trust_delegation, config.explain);
-        Self(Arc::new(Settings { live, clock: config.clock.clone(), telemetry, access }))
+        let (clock, tracer) = (config.clock.clone(), config.tracer.clone());
+        Self(Arc::new(Settings { live, clock, telemetry, tracer, access }))
     }
 
     /// What a request or batch decides from.
@@ -112,14 +112,28 @@ impl Desk {
         self.0.live.snapshot()
     }
 
+    /// What is in flight.
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.0.telemetry.admission
+    }
+
     /// The time of a request.
     pub(crate) fn now(&self) -> Datetime {
         self.0.clock.now()
     }
 
-    /// Who asks over a connection.
-    pub(crate) fn caller_of(&self, peer: &Peer) -> &Arc<Caller> {
-        self.0.access.caller(peer)
+    /// Where a request comes from. Without a connection to tell by it is somebody of whom nothing is known.
+    pub(crate) fn origin_of<B>(&self, request: &http::Request<B>) -> Origin {
+        let is_told = self.0.tracer.is_some() || self.0.telemetry.log.is_some();
+        let header = is_told.then(|| request.headers().get(TRACEPARENT)).flatten();
+        let text = header.and_then(|header| header.to_str().ok());
+        let trace = text.and_then(TraceParent::read);
+        let peer = request.extensions().get::<Peer>();
+        let caller = match peer {
+            Some(peer) => self.0.access.caller(peer),
+            None => self.0.access.caller(&Peer::default()),
+        };
+        Origin { caller: Arc::clone(caller), trace }
     }
 
     /// Decides a question.
@@ -131,15 +145,15 @@ impl Desk {
         request: &Request<'_>,
     ) -> Verdict<'s> {
         let begun = Instant::now();
-        let kind = match refusal(asker.caller, decider, request) {
+        let kind = match refusal(&asker.origin.caller, decider, request) {
             Some(refused) => refused,
             None => {
                 let options = &DecideOptions::STANDARD;
                 Kind::Answered(decider.decide_with(scratch, request, options))
             }
         };
-        let verdict = Verdict { id: DecisionId::next(), kind };
-        self.note(asker.protocol, decider, Some(request), &verdict, begun.elapsed());
+        let verdict = Verdict::new(kind);
+        self.note(asker, decider, Some(request), &verdict, begun.elapsed());
         verdict
     }
 
@@ -147,13 +161,13 @@ impl Desk {
     #[cold]
     pub(crate) fn refuse(
         &self,
-        protocol: Protocol,
+        asker: Asker<'_>,
         decider: &Decider,
         code: &'static str,
         begun: Instant,
     ) -> Verdict<'static> {
         let verdict = Verdict::no_question(decider, code);
-        self.note(protocol, decider, None, &verdict, begun.elapsed());
+        self.note(asker, decider, None, &verdict, begun.elapsed());
         verdict
     }
 
@@ -162,46 +176,52 @@ impl Desk {
     #[cold]
     pub(crate) fn fault(
         &self,
-        protocol: Protocol,
+        asker: Asker<'_>,
         decider: &Decider,
         begun: Instant,
     ) -> Verdict<'static> {
-        self.0.telemetry.metrics.unanswered(protocol, &NoAnswer::Panicked);
+        self.0.telemetry.metrics.unanswered(asker.protocol, &NoAnswer::Panicked);
         let verdict = Verdict::no_question(decider, "fault");
         // What broke may break here again; then the answer is all that there is.
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            self.log(protocol, decider, None, &verdict, begun.elapsed());
+            self.tell(asker, decider, None, &verdict, begun.elapsed());
         }));
         verdict
     }
 
     fn note(
         &self,
-        protocol: Protocol,
+        asker: Asker<'_>,
         decider: &Decider,
         request: Option<&Request<'_>>,
         verdict: &Verdict<'_>,
         took: Duration,
     ) {
         let metrics = &self.0.telemetry.metrics;
-        metrics.decided(protocol, verdict.reason(), 1);
-        metrics.took(protocol, verdict.effect(), took);
-        self.log(protocol, decider, request, verdict, took);
+        metrics.decided(asker.protocol, verdict.reason(), 1);
+        metrics.took(asker.protocol, verdict.effect(), took);
+        self.tell(asker, decider, request, verdict, took);
     }
 
-    fn log(
+    /// Tells traces and the log of a verdict.
+    fn tell(
         &self,
-        protocol: Protocol,
+        Asker { protocol, origin }: Asker<'_>,
         decider: &Decider,
         request: Option<&Request<'_>>,
         verdict: &Verdict<'_>,
         took: Duration,
     ) {
+        let (bundle, trace) = (bundle(decider), origin.trace);
+        if let Some(tracer) = &self.0.tracer {
+            let outcome = (verdict.effect(), Some(verdict.reason()));
+            let span = DecisionSpan::new(verdict.id(), protocol, took, outcome);
+            tracer.decided(&DecisionSpan { parent: trace, request, bundle, ..span });
+        }
         if let Some(log) = &self.0.telemetry.log {
-            let bundle = bundle(decider);
             // The time that policies saw, where they saw one.
             let time = request.and_then(|request| request.now).unwrap_or_else(|| self.now());
-            let record = Record { id: verdict.id, protocol, time, request, bundle, took };
+            let record = Record { id: verdict.id(), protocol, time, trace, request, bundle, took };
             log.push(record.line(log.config(), verdict));
         }
     }
@@ -243,9 +263,10 @@ impl Desk {
         let begun = Instant::now();
         let mut filtered = Filtered::new();
         // Where principals are searched, each of them is one that the caller may ask about or not.
-        let confined = (candidates.part == Part::Principal).then_some(asker.caller);
+        let caller = &*asker.origin.caller;
+        let confined = (candidates.part == Part::Principal).then_some(caller);
         if confined.is_none()
-            && let Some(refused) = refusal(asker.caller, decider, request)
+            && let Some(refused) = refusal(caller, decider, request)
         {
             let message = match refused {
                 Kind::NotForCaller(message) => return Err(NoAnswer::NotForCaller(message)),
@@ -264,7 +285,7 @@ impl Desk {
                 filtered.decide(decider, scratch, request, few, confined);
             }
         }
-        let Telemetry { metrics, log } = &*self.0.telemetry;
+        let Telemetry { metrics, log, .. } = &*self.0.telemetry;
         let (protocol, took) = (asker.protocol, begun.elapsed());
         metrics.decided(protocol, Reason::Permitted, filtered.allowed.len());
         for (reason, positions, _) in &filtered.denied {
@@ -272,10 +293,14 @@ impl Desk {
         }
         let effect = if filtered.allowed.is_empty() { Effect::Deny } else { Effect::Allow };
         metrics.took(protocol, effect, took);
+        let (id, trace, bundle) = (filtered.id, asker.origin.trace, bundle(decider));
+        if let Some(tracer) = &self.0.tracer {
+            let span = DecisionSpan::new(id, protocol, took, (effect, None));
+            tracer.decided(&DecisionSpan { parent: trace, request: Some(request), bundle, ..span });
+        }
         if let Some(log) = log {
             let time = request.now.unwrap_or_else(|| self.now());
-            let (id, request, bundle) = (filtered.id, Some(request), bundle(decider));
-            let record = Record { id, protocol, time, request, bundle, took };
+            let record = Record { id, protocol, time, trace, request: Some(request), bundle, took };
             log.push(record.filter_line(log.config(), filtered.decided, &filtered.allowed));
         }
         Ok(filtered)
@@ -325,75 +350,6 @@ fn untrusted(stated: &[&str]) -> String {
          the operator set `trust_delegation` where callers verify it",
         stated.join("`, `")
     )
-}
-
-// === impl Verdict ===
-
-impl<'s> Verdict<'s> {
-    /// A deny without the core.
-    #[cfg(test)]
-    pub(crate) fn refused(message: String) -> Self {
-        Self { id: DecisionId::next(), kind: Kind::Refused(message) }
-    }
-
-    fn no_question(decider: &Decider, code: &'static str) -> Self {
-        let reason =
-            if decider.bundle().is_some() { Reason::InvalidRequest } else { Reason::NoBundle };
-        Self { id: DecisionId::next(), kind: Kind::NoQuestion(reason, code) }
-    }
-
-    /// Its name in the decision log.
-    pub(crate) fn id(&self) -> DecisionId {
-        self.id
-    }
-
-    /// The core's answer, if it was asked.
-    pub(crate) fn answer(&self) -> Option<&Answer<'s>> {
-        match &self.kind {
-            Kind::Answered(answer) => Some(answer),
-            Kind::Refused(_) | Kind::NotForCaller(_) | Kind::NoQuestion(..) => None,
-        }
-    }
-
-    /// Passes it on, unless its caller may not ask this.
-    pub(crate) fn for_caller(self) -> Result<Self, NoAnswer> {
-        match self.kind {
-            Kind::NotForCaller(message) => Err(NoAnswer::NotForCaller(message)),
-            _ => Ok(self),
-        }
-    }
-
-    /// A sentence about an invalid request or a limit, else empty.
-    pub(crate) fn message(&self) -> &str {
-        match &self.kind {
-            Kind::Answered(answer) => answer.message(),
-            Kind::Refused(message) | Kind::NotForCaller(message) => message,
-            Kind::NoQuestion(..) => "",
-        }
-    }
-
-    /// A code for what was in the way, if a question was not taken at all.
-    pub(crate) fn code(&self) -> Option<&'static str> {
-        match self.kind {
-            Kind::NoQuestion(_, code) => Some(code),
-            Kind::NotForCaller(_) => Some("not_for_caller"),
-            Kind::Answered(_) | Kind::Refused(_) => None,
-        }
-    }
-
-    /// Allow or deny.
-    pub(crate) fn effect(&self) -> Effect {
-        self.answer().map_or(Effect::Deny, |answer| answer.effect())
-    }
-
-    /// Why.
-    pub(crate) fn reason(&self) -> Reason {
-        match &self.kind {
-            Kind::Answered(answer) => answer.reason(),
-            Kind::Refused(_) | Kind::NotForCaller(_) => Reason::InvalidRequest,
-            Kind::NoQuestion(reason, _) => *reason,
-        }
-    }
 }
 
 // === impl Filtered ===

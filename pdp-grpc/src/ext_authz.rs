@@ -23,12 +23,10 @@ use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
 use tonic::server::{Grpc, NamedService, StreamingService};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use crate::access::Caller;
 use crate::codec::Wire;
 use crate::config::Limits;
-use crate::desk::{Asker, Desk, Room, isolated};
+use crate::desk::{Asker, Desk, Origin, Room, isolated};
 use crate::metrics::Protocol;
-use crate::peer::Peer;
 use answer::CheckResponse;
 use read::Check;
 
@@ -44,7 +42,7 @@ struct Shared {
     limits: Limits,
 }
 
-struct CheckMethod(Arc<Shared>, Arc<Caller>);
+struct CheckMethod(Arc<Shared>, Origin);
 
 // === impl ExtAuthzService ===
 
@@ -76,8 +74,8 @@ impl Service<http::Request<Body>> for ExtAuthzService {
             // A call may come with its body.
             .max_decoding_message_size(count(self.0.limits.batch_bytes_max))
             .max_encoding_message_size(count(self.0.limits.answer_bytes_max));
-        let caller = Arc::clone(self.0.desk.caller_of(&Peer::of_request(&request)));
-        let method = CheckMethod(Arc::clone(&self.0), caller);
+        let method = CheckMethod(Arc::clone(&self.0), self.0.desk.origin_of(&request));
+        let request = request.map(|body| self.0.desk.admission().count(body, u64::MAX));
         Box::pin(async move { Ok(grpc.streaming(method, request).await) })
     }
 }
@@ -90,18 +88,20 @@ impl StreamingService<Bytes> for CheckMethod {
     type Future = BoxFuture<Response<Self::ResponseStream>, Status>;
 
     fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
-        let (shared, caller) = (Arc::clone(&self.0), Arc::clone(&self.1));
+        let (shared, origin) = (Arc::clone(&self.0), self.1.clone());
         Box::pin(async move {
             let mut messages = request.into_inner();
             let answer = match messages.message().await {
                 Ok(Some(message)) => {
                     // Nothing comes after it, which has to be read to be known.
                     messages.trailers().await?;
-                    check(&shared.desk, &caller, &message)
+                    check(&shared.desk, &origin, &message)
                 }
                 Ok(None) => return Err(Status::internal("the call has no message")),
                 // The size stands before the message, of which nothing is read.
-                Err(status) if status.code() == Code::OutOfRange => too_large(&shared.desk),
+                Err(status) if status.code() == Code::OutOfRange => {
+                    too_large(&shared.desk, &origin)
+                }
                 Err(status) => return Err(status),
             };
             Ok(Response::new(tokio_stream::once(Ok(answer))))
@@ -111,34 +111,37 @@ impl StreamingService<Bytes> for CheckMethod {
 
 /// Answers a check that is larger than the limit.
 #[cold]
-fn too_large(desk: &Desk) -> CheckResponse {
+fn too_large(desk: &Desk, origin: &Origin) -> CheckResponse {
     let (decider, code) = (desk.snapshot(), "check_too_large");
-    let verdict = desk.refuse(Protocol::ExtAuthz, &decider, code, Instant::now());
+    let asker = Asker { protocol: Protocol::ExtAuthz, origin };
+    let verdict = desk.refuse(asker, &decider, code, Instant::now());
     CheckResponse::refused(&verdict, code, decider.bundle(), None)
 }
 
 /// Answers the bytes of a check.
-fn check(desk: &Desk, caller: &Caller, message: &[u8]) -> CheckResponse {
+fn check(desk: &Desk, origin: &Origin, message: &[u8]) -> CheckResponse {
     let begun = Instant::now();
     let decider = desk.snapshot();
-    isolated(|room| Ok(answer(desk, caller, &decider, message, room, begun))).unwrap_or_else(|_| {
-        let verdict = desk.fault(Protocol::ExtAuthz, &decider, begun);
+    isolated(|room| Ok(answer(desk, origin, &decider, message, room, begun))).unwrap_or_else(|_| {
+        let asker = Asker { protocol: Protocol::ExtAuthz, origin };
+        let verdict = desk.fault(asker, &decider, begun);
         CheckResponse::refused(&verdict, "fault", decider.bundle(), None)
     })
 }
 
 fn answer(
     desk: &Desk,
-    caller: &Caller,
+    origin: &Origin,
     decider: &Decider,
     message: &[u8],
     Room { arena, scratch }: &mut Room,
     begun: Instant,
 ) -> CheckResponse {
     arena.reset();
+    let asker = Asker { protocol: Protocol::ExtAuthz, origin };
     let bundle = decider.bundle();
     let refused = |code, route| {
-        let verdict = desk.refuse(Protocol::ExtAuthz, decider, code, begun);
+        let verdict = desk.refuse(asker, decider, code, begun);
         CheckResponse::refused(&verdict, code, bundle, route)
     };
     let Some(bundle) = bundle else { return refused("no_bundle", None) };
@@ -153,7 +156,6 @@ fn answer(
         Err(of) => return refused(of.refusal.code(), of.route),
     };
     request.now = Some(desk.now());
-    let asker = Asker { protocol: Protocol::ExtAuthz, caller };
     let verdict = desk.decide(asker, decider, scratch, &request);
     match verdict.code() {
         Some(code) => CheckResponse::refused(&verdict, code, Some(bundle), Some(matched.route())),

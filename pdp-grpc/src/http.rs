@@ -1,12 +1,16 @@
 //! HTTP/1.1 for what is not gRPC: a listener with a limit on everything, and its end.
 //!
-//! It knows no protocol; `admin` says what is served on it. A connection beyond the limit is closed at once, one that
-//! does not send its headers is cut, and when draining begins each finishes the request that it is at.
+//! It knows no protocol; `admin` and `authzen` say what is served. Connections come from `accept`, with its limits, TLS
+//! and ends. One that does not send its headers is cut, and when draining begins each finishes the request that it is at.
+//! A panic costs the request that caused it, which gets status 500.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,27 +20,28 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
 use tower::ServiceExt;
 
-/// How long to stop accepting when the system has no descriptor or memory left for another connection.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+use crate::accept::{Connection, Incoming};
+use crate::desk::Telemetry;
+use crate::listen::Bound;
 
 /// A listener that does not serve yet.
 #[derive(Debug)]
 pub(crate) struct HttpListener {
-    listener: TcpListener,
+    listener: Bound,
     address: SocketAddr,
 }
 
-/// What a connection may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// Connections at a time.
-    pub(crate) connections_max: u32,
+/// What is served, and what a request may take.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) router: Router,
+    pub(crate) telemetry: Arc<Telemetry>,
     /// Head of a request, in bytes.
     pub(crate) header_bytes_max: u32,
     /// From the beginning of a connection, or the end of a request, to the end of the next head.
@@ -50,9 +55,7 @@ pub(crate) struct Terms {
 impl HttpListener {
     /// Takes the address.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let (listener, address) = Bound::tcp(address)?;
         Ok(Self { listener, address })
     }
 
@@ -61,76 +64,77 @@ impl HttpListener {
         self.address
     }
 
+    /// What it listens with.
+    pub(crate) fn into_bound(self) -> Bound {
+        self.listener
+    }
+}
+
+// === impl Service ===
+
+impl Service {
     /// Serves until `stop` is true, then lets requests in flight finish. Dropping the future cuts them.
-    pub(crate) async fn serve(
-        self,
-        router: Router,
-        terms: Terms,
-        mut stop: watch::Receiver<bool>,
-    ) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let free = usize::try_from(terms.connections_max).unwrap_or(Semaphore::MAX_PERMITS);
-        let free = Arc::new(Semaphore::new(free));
+    pub(crate) async fn serve(self, mut incoming: Incoming, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 _ = connections.join_next(), if !connections.is_empty() => continue,
-                accepted = listener.accept() => accepted,
+                accepted = incoming.next() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-                Err(_) => {
-                    sleep(EXHAUSTED_PAUSE).await;
-                    continue;
-                }
-            };
-            // Beyond the limit it is dropped here, and its caller learns it at once.
-            if let Ok(place) = Arc::clone(&free).try_acquire_owned() {
-                let (router, stop) = (router.clone(), stop.clone());
-                connections.spawn(async move {
-                    connection(stream, router, terms, stop).await;
-                    drop(place);
-                });
-            }
+            // Accepting neither ends nor fails; if it did there would be nothing to serve.
+            let Some(Ok(connection)) = accepted else { break };
+            connections.spawn(self.clone().connection(connection, stop.clone()));
         }
-        drop(listener);
+        drop(incoming);
         while connections.join_next().await.is_some() {}
-        Ok(())
     }
-}
 
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    terms: Terms,
-    mut stop: watch::Receiver<bool>,
-) {
-    let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
-        answer(router.clone(), request.map(Body::new), terms.request_timeout)
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(terms.head_timeout)
-        // The smallest that the library takes is 8 KiB.
-        .max_buf_size(usize::try_from(terms.header_bytes_max).unwrap_or(usize::MAX).max(8 << 10))
-        .serve_connection(TokioIo::new(stream), service);
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        // How a connection ends is its client's business.
-        _ = &mut serving => return,
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
-    serving.as_mut().graceful_shutdown();
-    let _ = serving.await;
-}
-
-async fn answer(router: Router, request: Request, time: Duration) -> Result<Response, Infallible> {
-    Ok(match timeout(time, router.oneshot(request)).await {
-        Ok(Ok(response)) => response,
-        Err(_) => {
-            (StatusCode::REQUEST_TIMEOUT, "the request took longer than it may\n").into_response()
+    async fn connection(self, connection: Connection, mut stop: watch::Receiver<bool>) {
+        let peer = connection.peer().clone();
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head_timeout)
+            // The smallest that the library takes is 8 KiB.
+            .max_buf_size(
+                usize::try_from(self.header_bytes_max).unwrap_or(usize::MAX).max(8 << 10),
+            );
+        let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
+            let body = |body| Body::new(self.telemetry.admission.count(body, u64::MAX));
+            let mut request = request.map(body);
+            request.extensions_mut().insert(peer.clone());
+            self.clone().answer(request)
+        });
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(connection), service));
+        tokio::select! {
+            // How a connection ends is its client's business.
+            _ = &mut serving => return,
+            _ = stop.wait_for(|stop| *stop) => {}
         }
-    })
+        serving.as_mut().graceful_shutdown();
+        let _ = serving.await;
+    }
+
+    async fn answer(self, request: Request) -> Result<Response, Infallible> {
+        let mut answering = Box::pin(self.router.oneshot(request));
+        let unless_it_panics = std::future::poll_fn(|context| {
+            match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+                Ok(polled) => polled.map(Some),
+                Err(_) => Poll::Ready(None),
+            }
+        });
+        Ok(match timeout(self.request_timeout, unless_it_panics).await {
+            Ok(Some(Ok(response))) => response,
+            Ok(None) => {
+                self.telemetry.metrics.panicked();
+                let text = "a fault in the server stopped this request; nothing is allowed by it\n";
+                (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+            }
+            Err(_) => {
+                let text = "the request took longer than it may\n";
+                (StatusCode::REQUEST_TIMEOUT, text).into_response()
+            }
+        })
+    }
 }

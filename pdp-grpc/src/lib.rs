@@ -25,6 +25,7 @@
 mod accept;
 mod access;
 mod admin;
+mod admission;
 mod answer;
 mod authorize;
 mod authzen;
@@ -35,6 +36,7 @@ mod decision_id;
 mod decision_log;
 mod desk;
 mod ext_authz;
+mod health;
 mod http;
 mod listen;
 mod metrics;
@@ -46,6 +48,7 @@ mod server;
 mod service;
 mod text;
 mod tls;
+mod trace;
 mod until;
 
 pub use access::{CallerRule, Name, Who, Whom};
@@ -66,3 +69,4 @@ pub use reload::{
 };
 pub use server::{BoundServer, ListenError, LogError, ServeError, Server, TransportError};
 pub use tls::{TlsConfig, TlsError};
+pub use trace::{DecisionSpan, SharedTracer, TraceParent, Tracer};

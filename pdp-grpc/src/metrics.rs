@@ -8,6 +8,10 @@
 //! | `pdp_decisions_total` | `protocol`, `reason` | decisions; the effect is allow for `permitted` and deny for all others; of `ext_authz` also denies of calls that are no question |
 //! | `pdp_decision_seconds` | `protocol`, `effect` | time to decide one question, without reading and writing messages; for `filter` and `authzen_search`, a whole call |
 //! | `pdp_unanswered_total` | `protocol`, `cause` | questions that got an error in place of an answer |
+//! | `pdp_panics_total` | | HTTP requests that a fault of the sidecar ended before or after deciding |
+//! | `pdp_connections` | | connections that are open, of all listeners |
+//! | `pdp_in_flight_bytes` | | memory of messages that are arriving |
+//! | `pdp_shed_total` | `cause` | turned away: `connections` beyond the limit, requests for which there is no `memory` |
 //! | `pdp_decision_log_records_total` | | records handed to the decision log |
 //! | `pdp_decision_log_dropped_total` | `cause` | records that it lost: `queue` was full, `write` failed |
 //! | `pdp_bundle_info` | `name`, `revision`, `digest` | 1 for the bundle in force; absent when there is none |
@@ -15,7 +19,7 @@
 //! | `pdp_bundles_held` | | replaced bundles that requests still hold |
 //! | `pdp_reloads_total` | `result` | looks that put another bundle in force (`activated`) or refused one (`failed`) |
 //! | `pdp_reload_failing` | | 1 while what is there now cannot be put in force |
-//! | `pdp_bundle_activated_seconds` | | when the bundle in force was put there, since 1970; absent for the first |
+//! | `pdp_bundle_activated_seconds` | | when the bundle in force was put there, since 1970; its age is `time()` less this |
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +28,7 @@ use std::time::Duration;
 use pdp_core::{Effect, Live, Reason};
 
 use crate::admin::seconds;
+use crate::admission::Load;
 use crate::decision_log::DecisionLog;
 use crate::reload::{ReloadMonitor, ReloadStatus};
 use crate::respond::NoAnswer;
@@ -62,6 +67,7 @@ const BUCKETS: [(u64, &str); 14] = [
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     protocols: [OfProtocol; Protocol::ALL.len()],
+    panics: Count,
 }
 
 #[derive(Debug, Default)]
@@ -155,16 +161,23 @@ impl Metrics {
         }
     }
 
+    /// Counts a request that a fault ended.
+    pub(crate) fn panicked(&self) {
+        self.panics.add(1);
+    }
+
     /// All of it, and what is to be said about the bundle in force and the log, as OpenMetrics.
     pub(crate) fn text(
         &self,
         live: &Live,
+        load: Load,
         log: Option<&DecisionLog>,
         reload: Option<&ReloadMonitor>,
     ) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = self.write(&mut text);
+        let _ = write_load(&mut text, load);
         let _ = log.map_or(Ok(()), |log| write_log(&mut text, log));
         let _ = write_bundle(&mut text, live);
         let _ = reload.map_or(Ok(()), |reload| write_reload(&mut text, &reload.status()));
@@ -213,8 +226,21 @@ impl Metrics {
                 )?;
             }
         }
-        Ok(())
+        head(text, "pdp_panics", "counter", "HTTP requests that a fault of the sidecar ended.")?;
+        writeln!(text, "pdp_panics_total {}", self.panics.get())
     }
+}
+
+fn write_load(text: &mut String, load: Load) -> fmt::Result {
+    head(text, "pdp_connections", "gauge", "Connections that are open.")?;
+    writeln!(text, "pdp_connections {}", load.connections)?;
+    head(text, "pdp_in_flight_bytes", "gauge", "Memory of messages that are arriving.")?;
+    writeln!(text, "pdp_in_flight_bytes {}", load.bytes)?;
+    head(text, "pdp_shed", "counter", "Connections and requests that were turned away.")?;
+    for (cause, count) in [("connections", load.shed_connections), ("memory", load.shed_memory)] {
+        writeln!(text, "pdp_shed_total{{cause=\"{cause}\"}} {count}")?;
+    }
+    Ok(())
 }
 
 fn write_log(text: &mut String, log: &DecisionLog) -> fmt::Result {

@@ -12,3 +12,6 @@
 mod pdp_v1;
 
 pub use pdp_v1::*;
+
+/// What the protocol's definition compiles to, for reflection; `cargo xtask codegen` writes it.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/pdp.v1.bin");

@@ -56,11 +56,6 @@ impl Peer {
         Self(Arc::new(proven))
     }
 
-    /// The other end of the connection that a request came over; of one that says nothing, nothing is known.
-    pub(crate) fn of_request<B>(request: &tonic::codegen::http::Request<B>) -> Self {
-        request.extensions().get::<Self>().cloned().unwrap_or_default()
-    }
-
     pub(crate) fn proven(&self) -> &Proven {
         &self.0
     }

@@ -73,7 +73,7 @@ pub struct ReloadStatus {
     pub activated: u64,
     /// Looks that found something that cannot be put in force.
     pub failed: u64,
-    /// When the bundle in force was put there; `None` as long as it is the first.
+    /// When the bundle in force was put there; for the first one, when it began to be kept in step.
     pub activated_at: Option<SystemTime>,
     /// Why what is there now is not in force; `None` if it is.
     pub error: Option<String>,
@@ -204,6 +204,7 @@ impl Reloader {
             seen: Stamp::default(),
             told,
         };
+        monitor.lock().activated_at = Some(SystemTime::now());
         let thread = thread::Builder::new()
             .name("pdp-reload".to_owned())
             .spawn(move || work.run(&hints, every))?;

@@ -15,27 +15,26 @@ use std::time::Duration;
 
 use pdp_core::Live;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
-use tonic::server::NamedService;
+use tokio::time::sleep;
 use tonic::transport::server::Router;
-use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, HealthService};
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
-use crate::accept::{Incoming, Terms};
+use crate::accept::{Incoming, Speaks, Terms};
 use crate::admin::Admin;
+use crate::admission::Admission;
 use crate::authzen::Authzen;
 use crate::config::{Config, ConfigError, Limits};
 use crate::decision_log::{DecisionLog, LogTarget};
 use crate::desk::{Desk, Telemetry};
 use crate::ext_authz::ExtAuthzService;
-use crate::http::{HttpListener, Terms as HttpTerms};
+use crate::health::Health;
+use crate::http::{HttpListener, Service as HttpService};
 use crate::listen::Bound;
+use crate::pb;
 use crate::respond::SizeRefused;
 use crate::service::AuthorizationService;
 use crate::tls::{Tls, TlsError};
-
-/// The names health answers for: the whole server, and the service.
-const HEALTH_NAMES: [&str; 2] = ["", <AuthorizationService as NamedService>::NAME];
 
 /// Makes servers; see [`Server::bind`].
 #[derive(Debug)]
@@ -113,7 +112,8 @@ impl Server {
             })?),
             None => None,
         };
-        let telemetry = Arc::new(Telemetry { log, ..Telemetry::default() });
+        let admission = Arc::new(Admission::new(config.limits.in_flight_bytes_max));
+        let telemetry = Arc::new(Telemetry { log, admission, ..Telemetry::default() });
         let bound = match &config.unix {
             Some(socket) => Bound::unix(socket).map(|bound| (bound, config.address)),
             None => Bound::tcp(config.address),
@@ -143,6 +143,12 @@ impl BoundServer {
     /// system it is what the configuration says, and nobody listens there.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where callers of AuthZEN find it, if they do: with TLS where the listener for gRPC has it.
+    pub fn http_url(&self) -> Option<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        self.http_address().map(|address| format!("{scheme}://{address}"))
     }
 
     /// The address that it answers AuthZEN on, if it does.
@@ -175,8 +181,23 @@ impl BoundServer {
             greeting: ms(limits.greeting_timeout_ms),
             life: ms(limits.connection_age_ms) + ms(limits.connection_age_grace_ms),
             cut: cut_seen,
+            admission: Arc::clone(&telemetry.admission),
         };
-        let incoming = Incoming::new(listener, tls.clone(), limits.connections_max, terms.clone());
+        let connections_max = limits.http_connections_max;
+        let started = |listener: HttpListener, tls: Option<Arc<Tls>>| {
+            let (address, tls) = (listener.address(), tls.map(|tls| (tls, Speaks::Http1)));
+            let started = listener.into_bound().start();
+            started
+                .map(|listener| Incoming::new(listener, tls, connections_max, terms.clone()))
+                .map_err(|source| ServeError::Listen(ListenError { address, unix: None, source }))
+        };
+        let http_address = http.as_ref().map(HttpListener::address);
+        // Operators are on this machine, where nobody listens in.
+        let admin = admin.map(|listener| started(listener, None)).transpose()?;
+        let http = http.map(|listener| started(listener, tls.clone())).transpose()?;
+        let secured = tls.clone().filter(|_| config.unix.is_none());
+        let secured = secured.map(|tls| (tls, Speaks::Http2));
+        let incoming = Incoming::new(listener, secured, limits.connections_max, terms.clone());
 
         let draining = Arc::new(AtomicBool::new(false));
         let asked = Admin {
@@ -185,46 +206,46 @@ impl BoundServer {
             reload: config.reload.clone(),
             draining: Arc::clone(&draining),
         };
-        let http_terms = HttpTerms {
-            connections_max: limits.http_connections_max,
+        let service = |router| HttpService {
+            router,
+            telemetry: Arc::clone(&telemetry),
             header_bytes_max: limits.header_list_bytes_max,
             head_timeout: ms(limits.greeting_timeout_ms),
             request_timeout: ms(limits.request_timeout_ms),
         };
-        let admin_ends = terms.cut.clone();
+        let (admin_service, admin_ends) = (service(asked.router()), terms.cut.clone());
         // Beside the data: what becomes of it is nothing that requests should notice.
         let admin = async {
-            if let Some(listener) = admin {
-                let _ = listener.serve(asked.router(), http_terms, admin_ends).await;
+            if let Some(incoming) = admin {
+                admin_service.serve(incoming, admin_ends).await;
             }
             pending::<()>().await;
         };
 
-        let desk = Desk::new(&config, Arc::clone(&live), telemetry);
+        let desk = Desk::new(&config, Arc::clone(&live), Arc::clone(&telemetry));
         let (stop_http, http_stops) = watch::channel(false);
         let http = async {
-            let Some(listener) = http else { return };
-            let own = || format!("http://{}", listener.address());
+            let (Some(incoming), Some(address)) = (http, http_address) else { return };
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let own = || format!("{scheme}://{address}");
             let url = config.public_url.clone().unwrap_or_else(own);
-            let authzen = Authzen::new(desk.clone(), *limits, url);
+            let authzen = Authzen::new(desk.clone(), *limits, &url);
             let mut cut = terms.cut.clone();
             tokio::select! {
                 // What becomes of a listener is nothing that the other one should end for.
-                _ = listener.serve(authzen.router(), http_terms, http_stops) => {}
+                () = service(authzen.router()).serve(incoming, http_stops) => {}
                 _ = cut.wait_for(|cut| *cut) => {}
             }
         };
         let renewed = async {
-            match tls {
+            match tls.clone() {
                 Some(tls) => tls.follow().await,
                 None => pending().await,
             }
         };
 
-        let health = HealthReporter::new();
-        let status = status_of(&live);
-        report(&health, status).await;
-        let served = router(&config, desk.clone(), health.clone()).serve_with_incoming_shutdown(
+        let health = Health::begin(&live).await;
+        let served = router(&config, desk.clone(), health.reporter()).serve_with_incoming_shutdown(
             incoming,
             async {
                 // A conductor that is gone is a reason to stop as well.
@@ -235,14 +256,14 @@ impl BoundServer {
             let every = ms(limits.health_refresh_ms);
             tokio::select! {
                 () = shutdown => {}
-                () = follow(&health, &live, status, every) => {}
+                () = health.follow(&live, every) => {}
             }
             draining.store(true, Ordering::Relaxed);
-            report(&health, ServingStatus::NotServing).await;
+            health.end().await;
             sleep(ms(limits.drain_notice_ms)).await;
             let _ = stop.send(());
             let _ = stop_http.send(true);
-            end_watching(health).await;
+            health.end_watching().await;
             sleep(ms(limits.drain_deadline_ms)).await;
             let _ = cut.send(true);
             // The connections now end by themselves, and with the last of them the server.
@@ -274,6 +295,16 @@ fn router(config: &Config, desk: Desk, health: HealthReporter) -> Router {
         .add_service(SizeRefused(authorization))
         .add_service(SizeRefused(ext_authz))
         .add_service(health)
+        .add_optional_service(config.reflection.then(reflection).flatten())
+}
+
+/// What clients ask that know no `.proto` file.
+fn reflection() -> Option<ServerReflectionServer<impl ServerReflection>> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .ok()
 }
 
 /// Every setting that the transport has, stated; where a default is right it is stated all the same.
@@ -296,49 +327,6 @@ fn builder(limits: &Limits) -> tonic::transport::Server {
         // Only the age: with a grace of its own the transport would never ask politely. `accept` cuts instead, and
         // sets the options of the sockets, which the transport leaves alone when it does not accept itself.
         .max_connection_age(ms(limits.connection_age_ms))
-}
-
-// === health ===
-
-/// Serving only while a bundle decides.
-fn status_of(live: &Live) -> ServingStatus {
-    match live.snapshot().bundle() {
-        Some(_) => ServingStatus::Serving,
-        None => ServingStatus::NotServing,
-    }
-}
-
-/// Keeps health in step with the bundle, for ever.
-async fn follow(
-    health: &HealthReporter,
-    live: &Live,
-    mut reported: ServingStatus,
-    every: Duration,
-) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let status = status_of(live);
-        // Those who watch are told of changes, not of ticks.
-        if status != reported {
-            report(health, status).await;
-            reported = status;
-        }
-    }
-}
-
-async fn report(health: &HealthReporter, status: ServingStatus) {
-    for name in HEALTH_NAMES {
-        health.set_service_status(name, status).await;
-    }
-}
-
-/// Ends the streams of those who watch; they have their last status, and would keep their connections open.
-async fn end_watching(mut health: HealthReporter) {
-    for name in HEALTH_NAMES {
-        health.clear_service_status(name).await;
-    }
 }
 
 fn ms(ms: u32) -> Duration {

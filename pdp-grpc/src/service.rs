@@ -16,12 +16,11 @@ use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
 use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::access::Caller;
+use crate::admission::STREAM_BYTES;
 use crate::codec::Wire;
 use crate::config::Limits;
-use crate::desk::Desk;
+use crate::desk::{Desk, Origin};
 use crate::metrics::Protocol;
-use crate::peer::Peer;
 use crate::respond::NoAnswer;
 use crate::{pb, respond};
 
@@ -44,15 +43,15 @@ struct Shared {
 /// A method that takes one message and gives one.
 struct Unary<A> {
     shared: Arc<Shared>,
-    caller: Arc<Caller>,
+    origin: Origin,
     answer: Answering<A>,
 }
 
 /// From who asks and the bytes of a message to the answer.
-type Answering<A> = fn(&Shared, &Caller, &[u8]) -> Result<A, NoAnswer>;
+type Answering<A> = fn(&Shared, &Origin, &[u8]) -> Result<A, NoAnswer>;
 
 /// The method that takes and gives streams.
-struct Streamed(Arc<Shared>, Arc<Caller>);
+struct Streamed(Arc<Shared>, Origin);
 
 // === impl AuthorizationService ===
 
@@ -68,13 +67,10 @@ impl AuthorizationService {
         answer: Answering<A>,
     ) -> BoxFuture<http::Response<Body>, std::convert::Infallible> {
         let mut grpc = self.grpc::<A>(bytes_max);
-        let method = Unary { shared: Arc::clone(&self.0), caller: self.caller(&request), answer };
+        let method =
+            Unary { shared: Arc::clone(&self.0), origin: self.0.desk.origin_of(&request), answer };
+        let request = request.map(|body| self.0.desk.admission().count(body, u64::MAX));
         Box::pin(async move { Ok(grpc.unary(method, request).await) })
-    }
-
-    /// Who asks. Without a connection to tell by it is somebody of whom nothing is known.
-    fn caller(&self, request: &http::Request<Body>) -> Arc<Caller> {
-        Arc::clone(self.0.desk.caller_of(&Peer::of_request(request)))
     }
 
     fn grpc<A: Message + 'static>(&self, bytes_max: u32) -> Grpc<Wire<A, Bytes>> {
@@ -106,7 +102,9 @@ impl Service<http::Request<Body>> for AuthorizationService {
             FILTER => self.unary(request, limits.batch_bytes_max, many::filter),
             STREAM => {
                 let mut grpc = self.grpc(limits.message_bytes_max);
-                let method = Streamed(Arc::clone(&self.0), self.caller(&request));
+                let method = Streamed(Arc::clone(&self.0), self.0.desk.origin_of(&request));
+                let count = |body| self.0.desk.admission().count(body, STREAM_BYTES);
+                let request = request.map(count);
                 Box::pin(async move { Ok(grpc.streaming(method, request).await) })
             }
             _ => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
@@ -135,11 +133,11 @@ impl<A: Message + 'static> UnaryService<Bytes> for Unary<A> {
     type Future = BoxFuture<Response<A>, Status>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (shared, caller) = (Arc::clone(&self.shared), Arc::clone(&self.caller));
+        let (shared, origin) = (Arc::clone(&self.shared), self.origin.clone());
         let answer = self.answer;
         // In the future and not before it, so that a request that was given up costs nothing.
         Box::pin(async move {
-            match answer(&shared, &caller, request.get_ref()) {
+            match answer(&shared, &origin, request.get_ref()) {
                 Ok(response) => Ok(Response::new(response)),
                 Err(no_answer) => Err(respond::status(&no_answer)),
             }
@@ -156,8 +154,8 @@ impl StreamingService<Bytes> for Streamed {
 
     fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
         let questions = request.into_inner();
-        let (shared, caller) = (Arc::clone(&self.0), Arc::clone(&self.1));
-        std::future::ready(Ok(Response::new(stream::Answers::new(shared, caller, questions))))
+        let (shared, origin) = (Arc::clone(&self.0), self.1.clone());
+        std::future::ready(Ok(Response::new(stream::Answers::new(shared, origin, questions))))
     }
 }
 
@@ -189,10 +187,10 @@ mod tests {
             ..pb::AuthorizeRequest::default()
         };
         let message = message.encode_to_vec();
-        let caller = Arc::clone(service.0.desk.caller_of(&Peer::default()));
+        let origin = service.0.desk.origin_of(&http::Request::new(()));
         let kept_after = |requests: u32| {
             for _ in 0..requests {
-                one::answer(&service.0, &caller, &message).unwrap();
+                one::answer(&service.0, &origin, &message).unwrap();
             }
             kept_bytes().unwrap()
         };

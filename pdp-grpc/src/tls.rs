@@ -19,8 +19,10 @@ use tokio::time::sleep;
 
 use crate::text::shorten;
 
-/// What both ends of a connection agree on: HTTP/2 and nothing else.
+/// What both ends of a connection for gRPC agree on: HTTP/2 and nothing else.
 pub(crate) const ALPN: &[u8] = b"h2";
+/// The same for the listener that answers HTTP.
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 /// Largest file of certificates or keys, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 /// How much of a library's own text is repeated.
@@ -51,9 +53,16 @@ pub struct TlsError {
 #[derive(Debug)]
 pub(crate) struct Tls {
     config: TlsConfig,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Current>,
     /// What was read last, good or bad, so that each change is told once.
     seen: Mutex<Files>,
+}
+
+/// One reading of the files, for each of the listeners.
+#[derive(Debug)]
+struct Current {
+    http2: Arc<ServerConfig>,
+    http1: Arc<ServerConfig>,
 }
 
 /// The bytes of the files.
@@ -83,13 +92,18 @@ impl Tls {
     /// Reads the files.
     pub(crate) fn open(config: TlsConfig) -> Result<Self, TlsError> {
         let files = Files::read(&config)?;
-        let current = ArcSwap::new(files.server_config(&config)?);
+        let current = ArcSwap::from_pointee(files.current(&config)?);
         Ok(Self { config, current, seen: Mutex::new(files) })
     }
 
-    /// What a new connection gets.
+    /// What a new connection for gRPC gets.
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().http2)
+    }
+
+    /// What a new connection for HTTP gets.
+    pub(crate) fn current_http1(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.load().http1)
     }
 
     /// Looks at the files for ever, without holding up the thread that serves.
@@ -118,9 +132,9 @@ impl Tls {
         if *seen == files {
             return Ok(false);
         }
-        let built = files.server_config(&self.config);
+        let built = files.current(&self.config);
         *seen = files;
-        self.current.store(built?);
+        self.current.store(Arc::new(built?));
         Ok(true)
     }
 }
@@ -136,7 +150,14 @@ impl Files {
         })
     }
 
-    fn server_config(&self, config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+    fn current(&self, config: &TlsConfig) -> Result<Current, TlsError> {
+        let http2 = self.server_config(config)?;
+        let mut http1 = http2.clone();
+        http1.alpn_protocols = vec![ALPN_HTTP1.to_vec()];
+        Ok(Current { http2: Arc::new(http2), http1: Arc::new(http1) })
+    }
+
+    fn server_config(&self, config: &TlsConfig) -> Result<ServerConfig, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -160,7 +181,7 @@ impl Files {
         server.alpn_protocols = vec![ALPN.to_vec()];
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
-        Ok(Arc::new(server))
+        Ok(server)
     }
 }
 

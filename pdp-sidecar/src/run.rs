@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::failure::{Failure, FailureKind};
 use crate::settings::Launch;
+use crate::traces::Traces;
 
 /// The line that says ready, as JSON.
 #[derive(Serialize)]
@@ -72,24 +73,33 @@ pub fn run(
     launch.messages.begin();
     let monitor = ReloadMonitor::default();
     let live = Arc::new(Live::new(activate(&launch, Arc::clone(&bundle))?));
-    let Launch { config, poll_ms, .. } = launch;
-    let config = Config { reload: Some(monitor.clone()), ..config };
+    let Launch { config, poll_ms, traces, .. } = launch;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| internal("the runtime of the server", &error))?;
+    let traces = {
+        let _on_it = runtime.enter();
+        let begun = traces.as_ref().map(Traces::begin).transpose();
+        begun.map_err(|text| Failure::new(FailureKind::Internal, text))?
+    };
+    let tracer = traces.as_ref().map(Traces::tracer);
+    let config = Config { reload: Some(monitor.clone()), tracer, ..config };
     let server =
         Server::bind(config, Arc::clone(&live)).map_err(|error| Failure::serving(&error))?;
     let settings = ReloadSettings { poll_ms, events: true };
     let reloader = Reloader::start(source, live, settings, monitor, teller(&bundle))
         .map_err(|error| internal("the thread that reloads", &error))?;
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| internal("the runtime of the server", &error))?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         // Before anybody is told that the server is ready: whoever is told may stop it.
         let signals =
             Signals::install().map_err(|error| internal("the handler of signals", &error))?;
         say_ready(&server, &bundle, json, out).map_err(|error| unwritten(&error))?;
         until_stopped(server, signals).await.map_err(|error| Failure::serving(&error))
-    })?;
+    });
+    // While there is a runtime to send them on.
+    traces.map(Traces::end);
+    served?;
     drop(reloader);
     Ok(())
 }
@@ -120,8 +130,8 @@ fn say_ready(
     json: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let url = |address| format!("http://{address}");
-    let (http, admin) = (server.http_address().map(url), server.admin_address().map(url));
+    let admin = server.admin_address().map(|address| format!("http://{address}"));
+    let http = server.http_url();
     if json {
         let (name, revision, digest) = (bundle.name(), bundle.revision(), bundle.digest_hex());
         let bundle = BundleShape { name, revision, digest };

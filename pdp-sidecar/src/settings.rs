@@ -67,6 +67,9 @@ pub struct Settings {
     /// Tell callers who ask for it why, with policy texts and attribute values
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub explain: Option<bool>,
+    /// Tell clients which services and messages there are, for tools such as grpcurl
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub reflection: Option<bool>,
     /// Where to answer AuthZEN over HTTP, or `off` [127.0.0.1:8171, a free port where --listen is]
     #[arg(long, value_name = "ADDRESS")]
     pub http: Option<String>,
@@ -104,6 +107,12 @@ pub struct Settings {
     /// Tell them in JSON, one object a line
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub messages_json: Option<bool>,
+    /// Send a span of each decision whose caller records its trace to a collector, by OTLP over gRPC
+    #[arg(long, value_name = "URL")]
+    pub traces: Option<String>,
+    /// Share of the decisions without a trace that begin one, from 0 to 1 [0]
+    #[arg(long, value_name = "RATIO")]
+    pub traces_ratio: Option<f64>,
     /// Limits by name, such as connections_max=1024; a table in the file; may be repeated
     #[arg(long, value_name = "NAME=NUMBER", value_delimiter = ',')]
     #[serde(deserialize_with = "limits", skip_serializing_if = "Vec::is_empty")]

@@ -322,3 +322,29 @@ async fn a_fault_while_envoy_asks_denies_one_call_and_is_found_in_the_log() {
     assert!(lines[0]["principal"].is_null());
     assert_eq!(lines[1]["decision_id"], sound.id());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_told_for_each_service_by_itself() {
+    use tonic_health::pb::health_check_response::ServingStatus;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+    let (authorization, ext_authz) =
+        ("pdp.v1.Authorization", "envoy.service.auth.v3.Authorization");
+    for (folder, behind_envoy) in
+        [("routes", ServingStatus::Serving), ("documents", ServingStatus::NotServing)]
+    {
+        let served = Served::start(served::bundle(folder), NOW, |_| {});
+        let channel = Endpoint::from_shared(served.url()).unwrap().connect().await.unwrap();
+        let mut health = HealthClient::new(channel);
+        for (service, expected) in [
+            ("", ServingStatus::Serving),
+            (authorization, ServingStatus::Serving),
+            (ext_authz, behind_envoy),
+        ] {
+            let request = HealthCheckRequest { service: service.to_owned() };
+            let HealthCheckResponse { status } = health.check(request).await.unwrap().into_inner();
+            assert_eq!(ServingStatus::try_from(status), Ok(expected), "{folder}: {service}");
+        }
+        served.stop().await;
+    }
+}

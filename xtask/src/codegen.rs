@@ -6,12 +6,15 @@
 use std::fs;
 use std::path::Path;
 
+use prost::Message;
+
 use crate::step::workspace;
 use crate::usage;
 
 const PROTO_ROOT: &str = "pdp-grpc/proto";
 const PROTO_FILES: [&str; 1] = ["pdp/v1/authorization.proto"];
 const GENERATED_FILE: &str = "pdp-grpc/src/generated/pdp.v1.rs";
+const DESCRIPTOR_FILE: &str = "pdp-grpc/src/generated/pdp.v1.bin";
 /// What the code generator calls the file of package `pdp.v1`.
 const OUTPUT_NAME: &str = "pdp.v1.rs";
 /// The codec that the generated client names; the server, which is not generated, speaks it, too.
@@ -32,24 +35,32 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
         _ => return Err(usage("codegen")),
     };
     let workspace = workspace()?;
-    let fresh = generate(&workspace)?;
-    let committed_path = workspace.join(GENERATED_FILE);
-    let committed = fs::read_to_string(&committed_path).unwrap_or_default();
-    if committed == fresh {
-        return Ok(());
+    let (code, descriptors) = generate(&workspace)?;
+    let mut stale = Vec::new();
+    for (name, fresh) in [(GENERATED_FILE, code.as_bytes()), (DESCRIPTOR_FILE, &descriptors)] {
+        let path = workspace.join(name);
+        if fs::read(&path).unwrap_or_default() == fresh {
+            continue;
+        }
+        stale.push(format!("`{name}`"));
+        if !check {
+            fs::write(&path, fresh).map_err(|error| format!("cannot write `{name}`: {error}"))?;
+        }
     }
-    if check {
+    if check && !stale.is_empty() {
+        let stale = stale.join(" and ");
         return Err(format!(
-            "`{GENERATED_FILE}` is not what `{PROTO_ROOT}` generates; run `cargo xtask codegen` and commit the result"
+            "{stale}: not what `{PROTO_ROOT}` generates; run `cargo xtask codegen` and commit the result"
         ));
     }
-    fs::write(&committed_path, fresh)
-        .map_err(|error| format!("cannot write `{GENERATED_FILE}`: {error}"))
+    Ok(())
 }
 
-fn generate(workspace: &Path) -> Result<String, String> {
+/// Code, and the definitions as reflection tells them.
+fn generate(workspace: &Path) -> Result<(String, Vec<u8>), String> {
     let descriptors = protox::compile(PROTO_FILES, [workspace.join(PROTO_ROOT)])
         .map_err(|error| format!("cannot compile the files in `{PROTO_ROOT}`: {error}"))?;
+    let encoded = descriptors.encode_to_vec();
     // The generator only writes into folders, so it gets one of its own.
     let scratch = std::env::temp_dir().join(format!("pdp-codegen-{}", std::process::id()));
     fs::create_dir_all(&scratch)
@@ -73,7 +84,7 @@ fn generate(workspace: &Path) -> Result<String, String> {
     let generated =
         generated.map_err(|error| format!("cannot generate `{GENERATED_FILE}`: {error}"))?;
     removed.map_err(|error| format!("cannot remove `{}`: {error}", scratch.display()))?;
-    Ok(format!("{HEADER}{generated}"))
+    Ok((format!("{HEADER}{generated}"), encoded))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The floor: a tonic server that decodes a question and encodes an answer it has at hand. It decides nothing.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pdp_grpc::pb;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
@@ -15,24 +16,25 @@ use tonic::{Request, Response, Status};
 #[derive(Clone)]
 struct Echo(Arc<pb::AuthorizeResponse>);
 
-/// Starts it on a free port.
+/// Starts it on a free port (`tcp`) or on a socket (`unix:PATH`); answers its URL and what serves.
 pub(super) async fn start(
+    at: &str,
     answer: pb::AuthorizeResponse,
-) -> Result<(SocketAddr, impl Future<Output = Result<(), String>>), String> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-    let listener = listener.map_err(|error| error.to_string())?;
+) -> Result<(String, BoxFuture<(), String>), String> {
+    let server = tonic::transport::Server::builder().add_service(Echo(Arc::new(answer)));
+    if let Some(path) = at.strip_prefix("unix:") {
+        let listener = UnixListener::bind(path).map_err(|error| format!("{path}: {error}"))?;
+        let served = server.serve_with_incoming(UnixListenerStream::new(listener));
+        let served = async { served.await.map_err(|error| error.to_string()) };
+        return Ok((format!("unix://{path}"), Box::pin(served)));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let served = async move {
-        use tokio_stream::StreamExt;
-        let incoming = TcpListenerStream::new(listener)
-            .map(|accepted| accepted.inspect(|stream| drop(stream.set_nodelay(true))));
-        tonic::transport::Server::builder()
-            .add_service(Echo(Arc::new(answer)))
-            .serve_with_incoming(incoming)
-            .await
-            .map_err(|error| error.to_string())
-    };
-    Ok((address, served))
+    let incoming = TcpListenerStream::new(listener)
+        .map(|accepted| accepted.inspect(|stream| drop(stream.set_nodelay(true))));
+    let served = server.serve_with_incoming(incoming);
+    let served = async { served.await.map_err(|error| error.to_string()) };
+    Ok((format!("http://{address}"), Box::pin(served)))
 }
 
 impl NamedService for Echo {

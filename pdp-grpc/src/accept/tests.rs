@@ -6,6 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
 
+use std::sync::Arc;
+
 use super::*;
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -19,8 +21,12 @@ async fn pair(greeting: Duration, life: Duration) -> (Connection, TcpStream, wat
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, cut) = watch::channel(false);
-    let mut incoming =
-        Incoming::new(Listener::Tcp(listener), None, 1, Terms { greeting, life, cut });
+    let mut incoming = Incoming::new(
+        Listener::Tcp(listener),
+        None,
+        1,
+        Terms { greeting, life, cut, admission: Arc::default() },
+    );
     let peer = TcpStream::connect(address).await.unwrap();
     (soon(incoming.next()).await.unwrap().unwrap(), peer, sender)
 }
@@ -88,8 +94,12 @@ async fn the_place_of_a_connection_is_free_when_it_is_dropped() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_sender, cut) = watch::channel(false);
-    let mut incoming =
-        Incoming::new(Listener::Tcp(listener), None, 1, Terms { greeting: LONG, life: LONG, cut });
+    let mut incoming = Incoming::new(
+        Listener::Tcp(listener),
+        None,
+        1,
+        Terms { greeting: LONG, life: LONG, cut, admission: Arc::default() },
+    );
     let _first_peer = TcpStream::connect(address).await.unwrap();
     let first = soon(incoming.next()).await.unwrap().unwrap();
     let mut refused = TcpStream::connect(address).await.unwrap();

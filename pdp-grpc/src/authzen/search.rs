@@ -107,7 +107,7 @@ impl Authzen {
                 _ => Part::Resource,
             };
             let candidates = Candidates { uids: candidates, part, attrs };
-            let asker = Asker { protocol: Protocol::AuthzenSearch, caller: &self.caller };
+            let asker = Asker { protocol: Protocol::AuthzenSearch, origin: &self.origin };
             // One more than a page holds tells whether there is another page.
             let goes_on = |found: usize| Ok(found <= results_max && until.look().is_ok());
             let filtered =

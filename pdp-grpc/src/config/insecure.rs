@@ -75,11 +75,12 @@ impl Config {
         }
         if let Some(http) = self.http
             && !http.ip().is_loopback()
+            && self.tls.is_none()
             && !self.insecure.plaintext_anywhere
         {
             problems.push(format!(
-                "`{http}` answers AuthZEN to other machines without TLS; listen on a loopback address behind a proxy \
-                 that has it, or say `plaintext_anywhere`"
+                "`{http}` answers AuthZEN to other machines without TLS; give a certificate, listen on a loopback \
+                 address behind a proxy that has one, or say `plaintext_anywhere`"
             ));
         }
         if let Some(url) = &self.public_url
@@ -112,8 +113,10 @@ impl Config {
                      `socket_for_everybody`"
                 ));
             }
-            if self.tls.is_some() {
-                problems.push(format!("the socket `{path}` has no TLS; leave the certificate out"));
+            if self.tls.is_some() && self.http.is_none() {
+                problems.push(format!(
+                    "the socket `{path}` has no TLS and AuthZEN is off; leave the certificate out"
+                ));
             }
         }
         if let Some(tls) = &self.tls

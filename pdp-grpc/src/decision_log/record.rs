@@ -12,6 +12,7 @@ use super::LogConfig;
 use crate::decision_id::DecisionId;
 use crate::desk::Verdict;
 use crate::metrics::Protocol;
+use crate::trace::TraceParent;
 
 /// A typical record.
 const BYTES: usize = 768;
@@ -22,6 +23,7 @@ pub(crate) struct Record<'a> {
     pub(crate) id: DecisionId,
     pub(crate) protocol: Protocol,
     pub(crate) time: Datetime,
+    pub(crate) trace: Option<TraceParent>,
     /// What was asked, if it was a question.
     pub(crate) request: Option<&'a Request<'a>>,
     pub(crate) bundle: Option<&'a Bundle>,
@@ -108,6 +110,10 @@ impl Record<'_> {
         object.text("decision_id", std::str::from_utf8(&self.id.text()).unwrap_or_default());
         object.text("time", &self.time.to_string());
         object.text("entry", self.protocol.as_str());
+        if let Some(trace) = self.trace {
+            object.hex("trace_id", &trace.trace_id);
+            object.hex("span_id", &trace.span_id);
+        }
         middle(&mut object);
         if let Some(request) = self.request {
             if let Some(subject) = request.on_behalf_of {
@@ -160,6 +166,15 @@ impl<'o> Object<'o> {
         self.is_empty = false;
         string(self.out, name);
         self.out.push(b':');
+    }
+
+    fn hex(&mut self, key: &str, bytes: &[u8]) {
+        self.key(key);
+        self.out.push(b'"');
+        for byte in bytes {
+            let _ = write!(self.out, "{byte:02x}");
+        }
+        self.out.push(b'"');
     }
 
     fn text(&mut self, name: &str, text: &str) {

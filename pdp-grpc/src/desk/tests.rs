@@ -27,7 +27,9 @@ fn a_fault_has_an_answer_even_where_its_record_breaks_as_well() {
     let clock = Clock::from_fn(|| panic!("on purpose"));
     let config = Config { clock, ..Config::sidecar() };
     let desk = Desk::new(&config, live, Arc::clone(&telemetry));
-    let verdict = desk.fault(Protocol::ExtAuthz, &desk.snapshot(), Instant::now());
+    let origin = desk.origin_of(&http::Request::new(()));
+    let asker = Asker { protocol: Protocol::ExtAuthz, origin: &origin };
+    let verdict = desk.fault(asker, &desk.snapshot(), Instant::now());
     assert_eq!((verdict.effect(), verdict.code()), (Effect::Deny, Some("fault")));
     assert_eq!(telemetry.log.as_ref().unwrap().counts().records, 0);
 }

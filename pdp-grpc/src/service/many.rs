@@ -3,8 +3,7 @@
 //! They run on the thread that received the message, like single ones, and stop at the time that a request may take.
 
 use super::{Shared, one};
-use crate::access::Caller;
-use crate::desk::{Asker, Candidates, Filtered, Part, Room, isolated};
+use crate::desk::{Asker, Candidates, Filtered, Origin, Part, Room, isolated};
 use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
 use crate::until::Until;
@@ -16,18 +15,18 @@ const BETWEEN_LOOKS: usize = 64;
 /// Answers the bytes of a batch.
 pub(super) fn batch(
     shared: &Shared,
-    caller: &Caller,
+    origin: &Origin,
     message: &[u8],
 ) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
     shared
         .desk
-        .answered(Protocol::Batch, batch_results(shared, caller, message))
+        .answered(Protocol::Batch, batch_results(shared, origin, message))
         .and_then(|response| shared.fits(Protocol::Batch, response))
 }
 
 fn batch_results(
     shared: &Shared,
-    caller: &Caller,
+    origin: &Origin,
     message: &[u8],
 ) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
@@ -35,7 +34,7 @@ fn batch_results(
     let max = shared.limits.batch_questions_max;
     few_enough(requests.len(), max, "questions", "batch_questions_max")?;
     let decider = shared.desk.snapshot();
-    let asker = Asker { protocol: Protocol::Batch, caller };
+    let asker = Asker { protocol: Protocol::Batch, origin };
     let mut results = Vec::with_capacity(requests.len());
     for few in requests.chunks(BETWEEN_LOOKS) {
         until.look()?;
@@ -61,7 +60,7 @@ pub(super) fn result(answered: Result<pb::AuthorizeResponse, NoAnswer>) -> pb::A
 /// Answers the bytes of a filter.
 pub(super) fn filter(
     shared: &Shared,
-    caller: &Caller,
+    origin: &Origin,
     message: &[u8],
 ) -> Result<pb::FilterResponse, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
@@ -76,7 +75,7 @@ pub(super) fn filter(
         let decider = desk.snapshot();
         let part = if asked.filters_actions { Part::Action } else { Part::Resource };
         let candidates = Candidates { uids: asked.candidates, part, attrs: &[] };
-        let asker = Asker { protocol, caller };
+        let asker = Asker { protocol, origin };
         let filtered = desk.filter(asker, &decider, scratch, &asked.request, candidates, |_| {
             until.look().map(|()| true)
         })?;

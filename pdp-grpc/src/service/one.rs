@@ -3,8 +3,7 @@
 use pdp_core::Decider;
 
 use super::Shared;
-use crate::access::Caller;
-use crate::desk::{Asker, Room, isolated};
+use crate::desk::{Asker, Origin, Room, isolated};
 use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
 use crate::{answer, authorize, pb};
@@ -12,10 +11,10 @@ use crate::{answer, authorize, pb};
 /// Answers the bytes of a question.
 pub(super) fn answer(
     shared: &Shared,
-    caller: &Caller,
+    origin: &Origin,
     message: &[u8],
 ) -> Result<pb::AuthorizeResponse, NoAnswer> {
-    with_bundle(shared, Asker { protocol: Protocol::Authorize, caller }, message)
+    with_bundle(shared, Asker { protocol: Protocol::Authorize, origin }, message)
 }
 
 /// Answers the bytes of a question, from the bundle in force.
@@ -43,7 +42,7 @@ pub(super) fn decide(
         arena.reset();
         let (desk, depth_max) = (&shared.desk, shared.limits.value_depth_max);
         let asked = authorize::read_asked(message, desk.now(), arena, depth_max)?;
-        let caller = asker.caller;
+        let caller = &*asker.origin.caller;
         let verdict = desk.decide(asker, decider, scratch, &asked.request).for_caller()?;
         let mut response = answer::write(&verdict);
         if asked.explain {

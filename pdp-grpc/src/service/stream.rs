@@ -11,15 +11,14 @@ use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::{Shared, many, one};
-use crate::access::Caller;
-use crate::desk::Asker;
+use crate::desk::{Asker, Origin};
 use crate::metrics::Protocol;
 use crate::{authorize, pb, respond};
 
 /// The answers to a stream of questions.
 pub(super) struct Answers {
     shared: Arc<Shared>,
-    caller: Arc<Caller>,
+    origin: Origin,
     /// `None` after the end, and after what ended the stream.
     questions: Option<Streaming<Bytes>>,
 }
@@ -27,12 +26,8 @@ pub(super) struct Answers {
 // === impl Answers ===
 
 impl Answers {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        caller: Arc<Caller>,
-        questions: Streaming<Bytes>,
-    ) -> Self {
-        Self { shared, caller, questions: Some(questions) }
+    pub(super) fn new(shared: Arc<Shared>, origin: Origin, questions: Streaming<Bytes>) -> Self {
+        Self { shared, origin, questions: Some(questions) }
     }
 
     fn answer(&self, message: &[u8]) -> Result<pb::AuthorizeStreamResponse, Status> {
@@ -41,7 +36,7 @@ impl Answers {
             // Without an id there is nobody to tell it to.
             Err(malformed) => return Err(respond::status(&malformed.into())),
         };
-        let asker = Asker { protocol: Protocol::Stream, caller: &self.caller };
+        let asker = Asker { protocol: Protocol::Stream, origin: &self.origin };
         let result = many::result(one::with_bundle(&self.shared, asker, question.request));
         Ok(pb::AuthorizeStreamResponse { id: question.id, result: Some(result) })
     }

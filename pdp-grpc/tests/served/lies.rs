@@ -21,7 +21,7 @@ use crate::support::{QUESTION, SOON, soon};
 #[derive(Clone, Debug)]
 enum Say {
     /// An answer for this id.
-    Answer(u64, pb::AuthorizeResult),
+    Answer(u64, Box<pb::AuthorizeResult>),
     /// An error, which ends the stream.
     Error(Code),
     /// Nothing more.
@@ -127,7 +127,7 @@ impl StreamingService<pb::AuthorizeStreamRequest> for Stream {
                 for say in due.flat_map(|(_, says)| says).cloned() {
                     let said = match say {
                         Say::Answer(id, result) => {
-                            Ok(pb::AuthorizeStreamResponse { id, result: Some(result) })
+                            Ok(pb::AuthorizeStreamResponse { id, result: Some(*result) })
                         }
                         Say::Error(code) => Err(Status::new(code, "so it goes")),
                         Say::End => return,
@@ -166,6 +166,10 @@ fn allow() -> pb::AuthorizeResult {
 fn failure(code: Code) -> pb::AuthorizeResult {
     let failure = pb::Failure { code: code.into(), message: "why not".to_owned() };
     pb::AuthorizeResult { result: Some(pb::authorize_result::Result::Failure(failure)) }
+}
+
+fn said(id: u64, result: pb::AuthorizeResult) -> Say {
+    Say::Answer(id, Box::new(result))
 }
 
 #[track_caller]
@@ -234,10 +238,10 @@ async fn a_filter_that_allows_what_nobody_asked_about_answers_nothing() {
 async fn answers_find_their_questions_in_whatever_order_they_come() {
     let deny = answer(pb::Effect::Deny, "forbidden");
     let says = vec![
-        Say::Answer(2, failure(Code::ResourceExhausted)),
-        Say::Answer(1, allow()),
-        Say::Answer(0, deny),
-        Say::Answer(3, answer(pb::Effect::Allow, "limit")),
+        said(2, failure(Code::ResourceExhausted)),
+        said(1, allow()),
+        said(0, deny),
+        said(3, answer(pb::Effect::Allow, "limit")),
     ];
     let client = Lies { stream: vec![(4, says)], ..Lies::default() }.client().await;
     let stream = client.stream().await.unwrap();
@@ -258,7 +262,7 @@ async fn answers_find_their_questions_in_whatever_order_they_come() {
 
 #[tokio::test]
 async fn a_second_answer_to_one_question_ends_the_stream_for_all() {
-    let says = vec![Say::Answer(0, allow()), Say::Answer(0, allow()), Say::Answer(1, allow())];
+    let says = vec![said(0, allow()), said(0, allow()), said(1, allow())];
     let client = Lies { stream: vec![(2, says)], ..Lies::default() }.client().await;
     let stream = client.stream().await.unwrap();
     let (first, second) = tokio::join!(stream.authorize(&QUESTION), stream.authorize(&QUESTION));
@@ -271,7 +275,7 @@ async fn a_second_answer_to_one_question_ends_the_stream_for_all() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_asked_for_ends_the_stream_for_all() {
-    let says = vec![Say::Answer(7, allow()), Say::Answer(0, allow())];
+    let says = vec![said(7, allow()), said(0, allow())];
     let client = Lies { stream: vec![(1, says)], ..Lies::default() }.client().await;
     let stream = client.stream().await.unwrap();
     is_no_answer(
@@ -282,7 +286,7 @@ async fn an_answer_that_nobody_asked_for_ends_the_stream_for_all() {
 
 #[tokio::test]
 async fn a_stream_that_ends_early_leaves_no_question_waiting() {
-    let says = vec![Say::Answer(1, allow()), Say::End];
+    let says = vec![said(1, allow()), Say::End];
     let client = Lies { stream: vec![(2, says)], ..Lies::default() }.client().await;
     let stream = client.stream().await.unwrap();
     let (first, second) = tokio::join!(stream.authorize(&QUESTION), stream.authorize(&QUESTION));
@@ -308,9 +312,9 @@ async fn an_error_on_a_stream_is_told_to_all_who_wait() {
 #[tokio::test]
 async fn an_answer_that_comes_too_late_is_nobodys_and_no_stray() {
     // The first question is answered when the second one arrives, which is after its deadline.
-    let says = vec![Say::Answer(0, allow()), Say::Answer(1, answer(pb::Effect::Deny, "limit"))];
+    let says = vec![said(0, allow()), said(1, answer(pb::Effect::Deny, "limit"))];
     let lies = Lies { stream: vec![(2, says)], ..Lies::default() };
-    let client = lies.client_within(Duration::from_millis(50)).await;
+    let client = lies.client_within(Duration::from_millis(500)).await;
     let stream = client.stream().await.unwrap();
     match stream.authorize(&QUESTION).await {
         Err(ClientError::Deadline(_)) => {}
@@ -325,8 +329,27 @@ async fn an_answer_that_comes_too_late_is_nobodys_and_no_stray() {
 }
 
 #[tokio::test]
+async fn a_stream_has_a_limit_on_what_is_in_flight() {
+    // Whoever guesses that there is a question more than the limit is wrong, however many wait.
+    let says = vec![said(1_024, allow())];
+    let client = Lies { stream: vec![(1_024, says)], ..Lies::default() }.client().await;
+    let stream = Arc::new(client.stream().await.unwrap());
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..1_100 {
+        let stream = Arc::clone(&stream);
+        asking.spawn(async move { stream.authorize(&QUESTION).await });
+    }
+    while let Some(asked) = asking.join_next().await {
+        is_no_answer(
+            asked.unwrap(),
+            "the id 1024, which no question in flight has, so that none of the stream can be trusted",
+        );
+    }
+}
+
+#[tokio::test]
 async fn dropping_a_stream_ends_it() {
-    let lies = Lies { stream: vec![(1, vec![Say::Answer(0, allow())])], ..Lies::default() };
+    let lies = Lies { stream: vec![(1, vec![said(0, allow())])], ..Lies::default() };
     let ended = Arc::clone(&lies.ended);
     let client = lies.client().await;
     let stream = client.stream().await.unwrap();

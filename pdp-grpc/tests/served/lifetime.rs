@@ -100,7 +100,7 @@ async fn a_limit_out_of_range_stops_the_start() {
     config.limits.frame_bytes_max = 1;
     let error = Server::bind(config, Arc::new(Live::new(Decider::no_bundle()))).unwrap_err();
     assert!(
-        matches!(error, ServeError::Limit(_)) && error.to_string().contains("`frame_bytes_max`"),
+        matches!(error, ServeError::Config(_)) && error.to_string().contains("`frame_bytes_max`"),
         "{error}"
     );
 }

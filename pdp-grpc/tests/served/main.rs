@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod beside;
 mod certificates;
 mod client;
 mod hostile;

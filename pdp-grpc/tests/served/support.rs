@@ -7,6 +7,7 @@ use std::time::Duration;
 use pdp_core::{Decider, Live, Request, Uid};
 use pdp_grpc::pb::authorization_client::AuthorizationClient;
 use pdp_grpc::{Client, Config, ServeError, Server, pb};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
@@ -31,6 +32,9 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// As the server says it.
     pub(crate) own_url: String,
+    /// Where it answers AuthZEN, and operators, if it does.
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ServeError>>,
 }
@@ -43,11 +47,12 @@ impl Running {
         change(&mut config);
         let server = Server::bind(config, Arc::new(Live::new(Decider::no_bundle()))).unwrap();
         let (address, own_url) = (server.address(), server.url());
+        let (http, admin) = (server.http_address(), server.admin_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(server.run(async move {
             let _ = stopped.await;
         }));
-        Self { address, own_url, stop, served }
+        Self { address, own_url, http, admin, stop, served }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -82,6 +87,23 @@ impl Running {
     pub(crate) async fn stop(self) {
         soon(self.tell_to_stop()).await.unwrap().unwrap();
     }
+}
+
+/// What is answered to `head` and `body` by HTTP over a connection that ends with the answer.
+pub(crate) async fn http(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    head: &str,
+    body: &str,
+) -> std::io::Result<String> {
+    let bytes = body.len();
+    let request = format!(
+        "{head} HTTP/1.1\r\nhost: pdp\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {bytes}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 /// Waits for something that happens by itself.

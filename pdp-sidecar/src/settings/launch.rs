@@ -15,6 +15,7 @@ use super::SettingsArgs;
 use super::layers::Layered;
 use crate::failure::{Failure, FailureKind};
 use crate::messages::Messages;
+use crate::traces::TracesConfig;
 
 /// Time between two looks at files when nothing else is said, in milliseconds.
 const POLL_MS: u32 = 1_000;
@@ -38,6 +39,8 @@ pub struct Launch {
     pub poll_ms: u32,
     /// What is said meanwhile.
     pub messages: Messages,
+    /// Where spans of decisions go; `None`: nowhere.
+    pub traces: Option<TracesConfig>,
 }
 
 /// Where to listen.
@@ -137,6 +140,7 @@ impl Layered {
             admin_anywhere: flag(said.admin_anywhere),
             trust_delegation: flag(said.trust_delegation),
             explain: flag(said.explain),
+            reflection: flag(said.reflection),
             log: self.log(),
             limits: self.limits(),
             ..Config::sidecar()
@@ -144,7 +148,8 @@ impl Layered {
         let level = self.read("messages_level", said.messages_level.as_deref(), level);
         let messages =
             Messages { level: level.unwrap_or(Level::INFO), json: flag(said.messages_json) };
-        Launch { bundle: said.bundle.unwrap_or_default(), config, poll_ms, messages }
+        let traces = self.traces();
+        Launch { bundle: said.bundle.unwrap_or_default(), config, poll_ms, messages, traces }
     }
 
     fn read<T>(
@@ -213,6 +218,18 @@ impl Layered {
             context: said.log_context.unwrap_or(false),
             mask: said.log_mask,
         })
+    }
+
+    fn traces(&mut self) -> Option<TracesConfig> {
+        let (url, ratio) = (self.settings.traces.clone(), self.settings.traces_ratio);
+        if ratio.is_some_and(|ratio| !(0.0..=1.0).contains(&ratio)) {
+            self.wrong("traces_ratio", "give a share from 0 to 1");
+        }
+        if ratio.is_some() && url.is_none() {
+            self.needs("traces_ratio", "traces");
+        }
+        let url = self.read("traces", url.as_deref(), collector)?;
+        Some(TracesConfig { url, ratio: ratio.unwrap_or(0.0) })
     }
 
     fn limits(&mut self) -> Limits {
@@ -293,6 +310,17 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// Reads `http` and `admin`.
 fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
     if text == "off" { Ok(None) } else { address(text).map(Some) }
+}
+
+/// Reads `traces`.
+fn collector(text: &str) -> Result<String, String> {
+    match text.strip_prefix("http://") {
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!(
+            "`{text}` is no collector; give a URL such as `http://127.0.0.1:4317`, of one on this machine or network that \
+             passes spans on"
+        )),
+    }
 }
 
 fn level(text: &str) -> Result<Level, String> {
