@@ -98,7 +98,9 @@ pub fn run(
         until_stopped(server, signals).await.map_err(|error| Failure::serving(&error))
     });
     // While there is a runtime to send them on.
-    traces.map(Traces::end);
+    if let Some(traces) = traces {
+        traces.end();
+    }
     served?;
     drop(reloader);
     Ok(())

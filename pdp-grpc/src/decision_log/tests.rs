@@ -52,6 +52,7 @@ fn no_text_begins_a_line_or_ends_a_string_and_masked_names_keep_their_values() {
         )
     };
     let record = Record {
+        trace: None,
         id: DecisionId::next(),
         protocol: Protocol::Stream,
         time: Datetime(1),

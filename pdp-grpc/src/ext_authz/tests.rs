@@ -16,9 +16,9 @@ use crate::config::Config;
 fn without_a_bundle_every_call_is_denied() {
     let live = Arc::new(Live::new(Decider::no_bundle()));
     let desk = Desk::new(&Config::sidecar(), live, Arc::default());
-    let caller = desk.caller_of(&Peer::default());
+    let origin = desk.origin_of(&http::Request::new(()));
     for message in [&b""[..], b"\xff", b"\x0a\x00"] {
-        let denied = check(&desk, caller, message).denied.unwrap();
+        let denied = check(&desk, &origin, message).denied.unwrap();
         let start = "{\"reason\":\"no_bundle\",\"refusal\":\"no_bundle\",\"decision_id\":\"";
         assert!(denied.body.starts_with(start), "{}", denied.body);
     }
