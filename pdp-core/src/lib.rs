@@ -104,7 +104,7 @@ pub use overlay::{ChangeError, EntityChange, OverlaySize};
 pub use request::{InlineEntity, Request, Uid, Value};
 pub use routes::{
     Claim, Denial, Fact, Identity, Literal, OWN_EXTENSIONS, Part, ReadyRoute, Route, RouteTable,
-    Routes, Segment, UidTemplate,
+    Routes, ScopesClaim, Segment, UidTemplate,
 };
 pub use scratch::Scratch;
 

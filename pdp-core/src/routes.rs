@@ -8,6 +8,11 @@
 //! placeholder is `{method}`, `{template}` (the route's path as written), `{path}`, `{host}` or a parameter of the
 //! path; in an identity it is `{value}`.
 //!
+//! `[scopes]` says which claim holds what a token was narrowed to: OAuth's text, names with one space between them, or a
+//! list of names. Anything else in the claim, a name that OAuth would not have among it, denies the call
+//! (`scopes_malformed`). A call without the claim, or with an empty one, states no scopes: a policy that asks for one is
+//! not satisfied. Like `on_behalf_of`, scopes are stated delegation, and count where the caller is trusted with it.
+//!
 //! What the operator of a proxy configures for one of its routes, Envoy's context extensions, comes with a call and is
 //! never the client's. `pdp.action` and `pdp.resource` are entity templates that take the place of what the table says for
 //! the route that the call takes, with the same placeholders; one that is no template, or has a placeholder that nothing
@@ -22,11 +27,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::{Arena, read_uid};
-
 mod ready;
+mod template;
 
 pub use ready::{ReadyRoute, Routes};
+use template::template;
+pub use template::{Part, UidTemplate};
 
 /// More routes than this are refused: a call is compared with one after the other.
 const ROUTES_MAX: usize = 1024;
@@ -46,6 +52,9 @@ pub struct RouteTable {
     /// On whose behalf, if the call says so.
     #[serde(default)]
     pub on_behalf_of: Option<Identity>,
+    /// What the delegation was narrowed to, if the call says so.
+    #[serde(default)]
+    pub scopes: Option<ScopesClaim>,
     /// The action of routes that name none.
     #[serde(default)]
     pub action: Option<String>,
@@ -72,6 +81,14 @@ pub struct Identity {
     pub spiffe: Option<String>,
     /// The entity, like `User::"{value}"`.
     pub entity: String,
+}
+
+/// Where delegation scopes come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopesClaim {
+    /// A claim of a token that the proxy verified.
+    pub claim: Claim,
 }
 
 /// Where a claim lies in the metadata that the proxy sends.
@@ -104,8 +121,12 @@ pub enum Fact {
     Body,
     /// All values of a header, a set of strings; never one of them.
     Header(String),
-    /// A claim: a string, a Boolean, or an integer that is nearer to 0 than 2^53, where a proxy's numbers are exact.
+    /// A claim: a string, a Boolean, an integer that is nearer to 0 than 2^53, where a proxy's numbers are exact, or a
+    /// list of strings, which is a set. Any other claim denies the call.
     Claim(Claim),
+    /// A claim that is a whole number of seconds since 1970, as `iat` and `exp` are, as a `datetime`. One outside the
+    /// years 0 to 9999, which Cedar writes and milliseconds taken for seconds are not in, denies, as any other claim.
+    ClaimTime(Claim),
     /// A context extension of the proxy, a string.
     Extension(String),
     /// The same for every call.
@@ -145,7 +166,8 @@ pub struct Route {
     /// The principal of every call to this route, whatever the call says; for routes that are public.
     #[serde(default)]
     pub principal: Option<String>,
-    /// What a caller is told who is denied.
+    /// What a caller is told who is denied, by policies or because the call is no question; a call that no route fits
+    /// is told nothing of it, so a route that hides itself has `/{rest...}` beside it with the same words.
     #[serde(default)]
     pub deny: Option<Denial>,
     /// Headers that an allowed call loses.
@@ -176,24 +198,6 @@ pub enum Segment {
     One(String),
     /// All that is left, not empty.
     Rest(String),
-}
-
-/// An entity with placeholders in its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UidTemplate {
-    /// The type; it has no placeholders.
-    pub entity_type: String,
-    /// The id.
-    pub parts: Vec<Part>,
-}
-
-/// A piece of an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// These characters.
-    Text(String),
-    /// The name of a placeholder.
-    Hole(String),
 }
 
 /// What is wrong with a table: words, and a text of the file that stands where it is wrong.
@@ -427,55 +431,8 @@ impl Route {
     }
 }
 
-// === impl UidTemplate ===
-
-impl UidTemplate {
-    /// Reads a template.
-    ///
-    /// # Errors
-    ///
-    /// A sentence, when the text is no entity, or its id holds braces that are no placeholder.
-    pub fn read(text: &str) -> Result<Self, String> {
-        let arena = Arena::new();
-        let uid = read_uid(text, &arena).map_err(|error| error.to_string())?;
-        let mut parts = Vec::new();
-        let mut rest = uid.id;
-        let odd = || format!("`{text}` has a brace that is no placeholder");
-        while let Some((before, after)) = rest.split_once('{') {
-            let (hole, after) = after.split_once('}').ok_or_else(odd)?;
-            if before.contains('}') || hole.is_empty() || hole.contains('{') {
-                return Err(odd());
-            }
-            if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
-            }
-            parts.push(Part::Hole(hole.to_owned()));
-            rest = after;
-        }
-        if rest.contains('}') {
-            return Err(odd());
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        Ok(Self { entity_type: uid.entity_type.to_owned(), parts })
-    }
-}
-
 /// Placeholders that every call fills.
 const CALL_HOLES: [&str; 4] = ["method", "template", "path", "host"];
-
-fn template(text: &str, holes: &[&str]) -> Result<UidTemplate, String> {
-    let template = UidTemplate::read(text)?;
-    for part in &template.parts {
-        if let Part::Hole(name) = part
-            && !holes.contains(&name.as_str())
-        {
-            return Err(format!("`{text}`: nothing fills `{{{name}}}`"));
-        }
-    }
-    Ok(template)
-}
 
 /// What two paths that fit the same calls in the same places have in common.
 fn shape(segments: &[Segment]) -> String {

@@ -4,10 +4,12 @@
 //! no time and trusts no delegation by itself; those are the caller's.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use pdp_core::json::Arena;
 use pdp_core::{
-    Claim, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Uid, UidTemplate, Value,
+    Claim, Datetime, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Route, Uid,
+    UidTemplate, Value,
 };
 
 use crate::path::{PathError, Target};
@@ -43,7 +45,9 @@ pub enum ClaimValue {
     Bool(bool),
     /// A number that is an integer without loss.
     Long(i64),
-    /// Anything else: a list, a record, `null`, a fraction.
+    /// A list of strings and of nothing else.
+    Texts(Vec<String>),
+    /// Anything else: another list, a record, `null`, a fraction.
     Other,
 }
 
@@ -67,8 +71,10 @@ pub enum Refusal {
     NoRoute,
     /// The call has none of the identities that the table takes.
     NoPrincipal,
-    /// An identity is there, and is no text or empty.
+    /// An identity is there, and is no text or empty; or a claim that the context reads is nothing that it takes.
     Identity,
+    /// Scopes are there, and are neither OAuth's text nor a list of its names.
+    Scopes,
     /// A header that the table reads is not UTF-8.
     Header,
     /// An extension is no entity template, has a placeholder that nothing fills, or is read and not UTF-8.
@@ -77,6 +83,23 @@ pub enum Refusal {
     UnknownExtension,
     /// The table reads the body, which is not UTF-8 or not whole.
     Body,
+}
+
+/// A call that is no question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused<'r> {
+    /// Why.
+    pub refusal: Refusal,
+    /// The route that it takes, if it came to that; what its caller is told is for that route to say.
+    pub route: Option<&'r Route>,
+}
+
+/// What of a call was read to find its route.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    method: &'a str,
+    host: &'a str,
+    target: Target<'a>,
 }
 
 // === impl Refusal ===
@@ -91,6 +114,7 @@ impl Refusal {
             Refusal::NoRoute => "no_route",
             Refusal::NoPrincipal => "no_principal",
             Refusal::Identity => "identity_malformed",
+            Refusal::Scopes => "scopes_malformed",
             Refusal::Header => "header_malformed",
             Refusal::Extension => "extension_malformed",
             Refusal::UnknownExtension => "unknown_extension",
@@ -112,15 +136,39 @@ impl<'a> Router<'a> {
         message: &HttpMessage<'a>,
         claims: &dyn Claims,
         arena: &'a Arena,
-    ) -> Result<(Matched<'a>, Request<'a>), Refusal> {
-        let own = Own::read(message)?;
+    ) -> Result<(Matched<'a>, Request<'a>), Refused<'a>> {
+        let (matched, line) =
+            self.matched(message, arena).map_err(|refusal| Refused { refusal, route: None })?;
+        match self.request(&matched, line, message, claims, arena) {
+            Ok(request) => Ok((matched, request)),
+            Err(refusal) => Err(Refused { refusal, route: Some(matched.route()) }),
+        }
+    }
+
+    fn matched(
+        self,
+        message: &HttpMessage<'a>,
+        arena: &'a Arena,
+    ) -> Result<(Matched<'a>, Line<'a>), Refusal> {
         let method = std::str::from_utf8(message.method).map_err(|_| Refusal::Method)?;
         if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err(Refusal::Method);
         }
-        let host: &str = arena.alloc_str(&host(message.host).ok_or(Refusal::Host)?);
+        let host = arena.alloc_str(&host(message.host).ok_or(Refusal::Host)?);
         let target = Target::read(message.target).map_err(Refusal::Path)?;
         let matched = self.find(method, host, target.path).ok_or(Refusal::NoRoute)?;
+        Ok((matched, Line { method, host, target }))
+    }
+
+    fn request(
+        self,
+        matched: &Matched<'a>,
+        Line { method, host, target }: Line<'a>,
+        message: &HttpMessage<'a>,
+        claims: &dyn Claims,
+        arena: &'a Arena,
+    ) -> Result<Request<'a>, Refusal> {
+        let own = Own::read(message)?;
         let ready = matched.ready;
         let value = |name: &str| match name {
             "method" => Some(method),
@@ -151,6 +199,10 @@ impl<'a> Router<'a> {
                 .transpose()?,
             None => None,
         };
+        let scopes = match &self.0.scopes {
+            Some(claim) => scopes(claims.claim(claim), arena)?,
+            None => &[],
+        };
         let mut context = Vec::with_capacity(self.0.context.len());
         for (key, fact) in &self.0.context {
             let value = match fact {
@@ -167,13 +219,12 @@ impl<'a> Router<'a> {
                 },
                 Fact::Extension(name) => extension(name, message)?.map(Value::String),
                 Fact::Header(name) => Some(header(name, message, arena)?),
-                Fact::Claim(claim) => match claims.claim(claim) {
-                    Some(ClaimValue::Text(text)) => Some(Value::String(arena.alloc_str(&text))),
-                    Some(ClaimValue::Bool(value)) => Some(Value::Bool(value)),
-                    Some(ClaimValue::Long(value)) => Some(Value::Long(value)),
-                    Some(ClaimValue::Other) => return Err(Refusal::Identity),
-                    None => None,
-                },
+                Fact::Claim(claim) => {
+                    claims.claim(claim).map(|claim| plain(&claim, arena)).transpose()?
+                }
+                Fact::ClaimTime(claim) => {
+                    claims.claim(claim).map(|claim| time(&claim)).transpose()?
+                }
                 Fact::Literal(Literal::Bool(value)) => Some(Value::Bool(*value)),
                 Fact::Literal(Literal::Long(value)) => Some(Value::Long(*value)),
                 Fact::Literal(Literal::String(text)) => Some(Value::String(text)),
@@ -181,9 +232,7 @@ impl<'a> Router<'a> {
             context.extend(value.map(|value| (key.as_str(), value)));
         }
         let context = arena.alloc_slice_copy(&context);
-        let request =
-            Request { on_behalf_of, ..Request::new(principal, action, resource, context) };
-        Ok((matched, request))
+        Ok(Request { on_behalf_of, scopes, ..Request::new(principal, action, resource, context) })
     }
 
     /// Whether any call must come with its whole body.
@@ -226,6 +275,54 @@ fn stated(
     };
     // An empty name would be one that all share who have none.
     if value.as_ref().is_some_and(String::is_empty) { Err(Refusal::Identity) } else { Ok(value) }
+}
+
+/// The names in a claim that holds scopes, which none need to be.
+fn scopes(claim: Option<ClaimValue>, arena: &Arena) -> Result<&[&str], Refusal> {
+    let names: Vec<&str> = match &claim {
+        None => return Ok(&[]),
+        Some(ClaimValue::Text(text)) if text.is_empty() => return Ok(&[]),
+        Some(ClaimValue::Text(text)) => text.split(' ').collect(),
+        Some(ClaimValue::Texts(names)) => names.iter().map(String::as_str).collect(),
+        Some(ClaimValue::Bool(_) | ClaimValue::Long(_) | ClaimValue::Other) => {
+            return Err(Refusal::Scopes);
+        }
+    };
+    // As RFC 6749 has it (section 3.3). What is no name could be read as two, or as another one.
+    let byte = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if names.iter().any(|name| name.is_empty() || !name.bytes().all(byte)) {
+        return Err(Refusal::Scopes);
+    }
+    let names: Vec<&str> = names.into_iter().map(|name| &*arena.alloc_str(name)).collect();
+    Ok(arena.alloc_slice_copy(&names))
+}
+
+/// A claim as it is.
+fn plain<'a>(claim: &ClaimValue, arena: &'a Arena) -> Result<Value<'a>, Refusal> {
+    match claim {
+        ClaimValue::Text(text) => Ok(Value::String(arena.alloc_str(text))),
+        ClaimValue::Bool(value) => Ok(Value::Bool(*value)),
+        ClaimValue::Long(value) => Ok(Value::Long(*value)),
+        ClaimValue::Texts(texts) => {
+            let texts: Vec<_> =
+                texts.iter().map(|text| Value::String(arena.alloc_str(text))).collect();
+            Ok(Value::Set(arena.alloc_slice_copy(&texts)))
+        }
+        ClaimValue::Other => Err(Refusal::Identity),
+    }
+}
+
+/// The first and the last second that Cedar writes, since 1970.
+const SECONDS: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
+/// A claim as a point in time.
+fn time(claim: &ClaimValue) -> Result<Value<'static>, Refusal> {
+    match claim {
+        ClaimValue::Long(seconds) if SECONDS.contains(seconds) => {
+            Ok(Value::Datetime(Datetime(seconds * 1_000)))
+        }
+        _ => Err(Refusal::Identity),
+    }
 }
 
 /// Fills in a template of the table.

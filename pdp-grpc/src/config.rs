@@ -97,7 +97,7 @@ pub struct Limits {
     pub message_bytes_max: u32,
     /// Largest `Authorize` answer, in bytes. A larger one is replaced by an error, never cut.
     pub answer_bytes_max: u32,
-    /// Largest `AuthorizeBatch` and `Filter` request, in bytes.
+    /// Largest `AuthorizeBatch` and `Filter` request and largest check of Envoy's, body included, in bytes.
     pub batch_bytes_max: u32,
     /// Questions in a batch.
     pub batch_questions_max: u32,

@@ -13,7 +13,7 @@
 //! | `entry` | `authorize`, `batch`, `stream`, `filter`, `authzen`, `authzen_search`, `ext_authz` |
 //! | `trace_id`, `span_id` | of the request's `traceparent`, if it has one |
 //! | `decision`, `reason`, `message` | effect and why |
-//! | `refusal` | a code, where a question was not taken: `not_for_caller`; of `ext_authz` also what made a call no question, and then all that a question has is left out |
+//! | `refusal` | a code, where a question was not taken: `not_for_caller`; of `ext_authz` also what made a call no question or, with `fault`, that deciding broke down, and then all that a question has is left out |
 //! | `principal`, `action`, `resource` | `{"type", "id"}`; in a filter what is filtered is left out |
 //! | `on_behalf_of`, `chain`, `scopes` | what was stated about delegation, where it was |
 //! | `failed_leg`, `determining_policies`, `errors`, `obligations` | as in the answer |

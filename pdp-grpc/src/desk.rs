@@ -4,6 +4,8 @@
 //! and waits for nothing. It refuses to let a fault out: a panic costs the request that caused it and nothing else. It
 //! knows no wire format; each protocol reads its requests and writes its answers in a file of its own.
 
+mod verdict;
+
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use std::time::{Duration, Instant};
 use axum::http;
 use pdp_core::json::Arena;
 use pdp_core::{
-    Answer, Bundle, Datetime, DecideOptions, Decider, Effect, InlineEntity, LegExplanation, Live,
-    Reason, Request, Scratch, Snapshot, Uid, Value,
+    Bundle, Datetime, DecideOptions, Decider, Effect, InlineEntity, LegExplanation, Live, Reason,
+    Request, Scratch, Snapshot, Uid, Value,
 };
 
 use crate::access::{Access, Caller};
@@ -26,6 +28,8 @@ use crate::metrics::{Metrics, Protocol};
 use crate::peer::Peer;
 use crate::respond::NoAnswer;
 use crate::trace::{DecisionSpan, SharedTracer, TRACEPARENT, TraceParent};
+use verdict::Kind;
+pub(crate) use verdict::Verdict;
 
 /// Answers questions from the bundle in force. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -71,25 +75,6 @@ pub(crate) struct Room {
     pub(crate) arena: Arena,
     /// For the decision.
     pub(crate) scratch: Scratch,
-}
-
-/// What a question got.
-#[derive(Debug)]
-pub(crate) struct Verdict<'s> {
-    id: DecisionId,
-    kind: Kind<'s>,
-}
-
-#[derive(Debug)]
-enum Kind<'s> {
-    /// The core's answer.
-    Answered(Answer<'s>),
-    /// A deny, `invalid_request`, before the core was asked, and a sentence for the caller.
-    Refused(String),
-    /// The same, because this caller may not ask this.
-    NotForCaller(String),
-    /// A deny before there was a question, and a code for what was in the way.
-    NoQuestion(Reason, &'static str),
 }
 
 /// What the candidates of a filter got, as positions.
@@ -167,7 +152,7 @@ impl Desk {
                 Kind::Answered(decider.decide_with(scratch, request, options))
             }
         };
-        let verdict = Verdict { id: DecisionId::next(), kind };
+        let verdict = Verdict::new(kind);
         self.note(asker, decider, Some(request), &verdict, begun.elapsed());
         verdict
     }
@@ -181,15 +166,45 @@ impl Desk {
         code: &'static str,
         begun: Instant,
     ) -> Verdict<'static> {
-        let reason =
-            if decider.bundle().is_some() { Reason::InvalidRequest } else { Reason::NoBundle };
-        let kind = Kind::NoQuestion(reason, code);
-        let verdict = Verdict { id: DecisionId::next(), kind };
+        let verdict = Verdict::no_question(decider, code);
         self.note(asker, decider, None, &verdict, begun.elapsed());
         verdict
     }
 
+    /// Denies where deciding broke down, for a protocol that has to answer that as well: logged like what is no question,
+    /// and counted as what got no answer.
+    #[cold]
+    pub(crate) fn fault(
+        &self,
+        asker: Asker<'_>,
+        decider: &Decider,
+        begun: Instant,
+    ) -> Verdict<'static> {
+        self.0.telemetry.metrics.unanswered(asker.protocol, &NoAnswer::Panicked);
+        let verdict = Verdict::no_question(decider, "fault");
+        // What broke may break here again; then the answer is all that there is.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.tell(asker, decider, None, &verdict, begun.elapsed());
+        }));
+        verdict
+    }
+
     fn note(
+        &self,
+        asker: Asker<'_>,
+        decider: &Decider,
+        request: Option<&Request<'_>>,
+        verdict: &Verdict<'_>,
+        took: Duration,
+    ) {
+        let metrics = &self.0.telemetry.metrics;
+        metrics.decided(asker.protocol, verdict.reason(), 1);
+        metrics.took(asker.protocol, verdict.effect(), took);
+        self.tell(asker, decider, request, verdict, took);
+    }
+
+    /// Tells traces and the log of a verdict.
+    fn tell(
         &self,
         Asker { protocol, origin }: Asker<'_>,
         decider: &Decider,
@@ -197,19 +212,16 @@ impl Desk {
         verdict: &Verdict<'_>,
         took: Duration,
     ) {
-        let Telemetry { metrics, log, .. } = &*self.0.telemetry;
-        metrics.decided(protocol, verdict.reason(), 1);
-        metrics.took(protocol, verdict.effect(), took);
         let (bundle, trace) = (bundle(decider), origin.trace);
         if let Some(tracer) = &self.0.tracer {
             let outcome = (verdict.effect(), Some(verdict.reason()));
-            let span = DecisionSpan::new(verdict.id, protocol, took, outcome);
+            let span = DecisionSpan::new(verdict.id(), protocol, took, outcome);
             tracer.decided(&DecisionSpan { parent: trace, request, bundle, ..span });
         }
-        if let Some(log) = log {
+        if let Some(log) = &self.0.telemetry.log {
             // The time that policies saw, where they saw one.
             let time = request.and_then(|request| request.now).unwrap_or_else(|| self.now());
-            let record = Record { id: verdict.id, protocol, time, trace, request, bundle, took };
+            let record = Record { id: verdict.id(), protocol, time, trace, request, bundle, took };
             log.push(record.line(log.config(), verdict));
         }
     }
@@ -340,69 +352,6 @@ fn untrusted(stated: &[&str]) -> String {
     )
 }
 
-// === impl Verdict ===
-
-impl<'s> Verdict<'s> {
-    /// A deny without the core.
-    #[cfg(test)]
-    pub(crate) fn refused(message: String) -> Self {
-        Self { id: DecisionId::next(), kind: Kind::Refused(message) }
-    }
-
-    /// Its name in the decision log.
-    pub(crate) fn id(&self) -> DecisionId {
-        self.id
-    }
-
-    /// The core's answer, if it was asked.
-    pub(crate) fn answer(&self) -> Option<&Answer<'s>> {
-        match &self.kind {
-            Kind::Answered(answer) => Some(answer),
-            Kind::Refused(_) | Kind::NotForCaller(_) | Kind::NoQuestion(..) => None,
-        }
-    }
-
-    /// Passes it on, unless its caller may not ask this.
-    pub(crate) fn for_caller(self) -> Result<Self, NoAnswer> {
-        match self.kind {
-            Kind::NotForCaller(message) => Err(NoAnswer::NotForCaller(message)),
-            _ => Ok(self),
-        }
-    }
-
-    /// A sentence about an invalid request or a limit, else empty.
-    pub(crate) fn message(&self) -> &str {
-        match &self.kind {
-            Kind::Answered(answer) => answer.message(),
-            Kind::Refused(message) | Kind::NotForCaller(message) => message,
-            Kind::NoQuestion(..) => "",
-        }
-    }
-
-    /// A code for what was in the way, if a question was not taken at all.
-    pub(crate) fn code(&self) -> Option<&'static str> {
-        match self.kind {
-            Kind::NoQuestion(_, code) => Some(code),
-            Kind::NotForCaller(_) => Some("not_for_caller"),
-            Kind::Answered(_) | Kind::Refused(_) => None,
-        }
-    }
-
-    /// Allow or deny.
-    pub(crate) fn effect(&self) -> Effect {
-        self.answer().map_or(Effect::Deny, |answer| answer.effect())
-    }
-
-    /// Why.
-    pub(crate) fn reason(&self) -> Reason {
-        match &self.kind {
-            Kind::Answered(answer) => answer.reason(),
-            Kind::Refused(_) | Kind::NotForCaller(_) => Reason::InvalidRequest,
-            Kind::NoQuestion(reason, _) => *reason,
-        }
-    }
-}
-
 // === impl Filtered ===
 
 impl Filtered {
@@ -501,17 +450,4 @@ pub(crate) fn kept_bytes() -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
-
-    use super::*;
-
-    #[test]
-    fn memory_that_a_panic_left_is_not_used_again() {
-        isolated(|_| Ok(())).unwrap();
-        assert!(kept_bytes().is_some());
-        let outcome: Result<(), _> = isolated(|_| panic!("on purpose"));
-        assert!(matches!(outcome, Err(NoAnswer::Panicked)));
-        assert!(kept_bytes().is_none());
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
 //! `envoy.service.auth.v3.Authorization`: the proxy asks before each HTTP call, the bundle's route table says what it asks.
 //!
-//! Every message gets a well-formed answer, also one that cannot be read: a gRPC error would leave it to the proxy's
-//! settings whether a call passes. What is no question is a decision like any other, counted and logged, whose reason is
-//! `invalid_request` and whose `refusal` is a code for what was in the way. A denied caller learns these and the
-//! decision's id, never a policy's name.
+//! Every message gets a well-formed answer, also one that cannot be read or is too large: a gRPC error would leave it to
+//! the proxy's settings whether a call passes. What is no question is a decision like any other, counted and logged,
+//! whose reason is `invalid_request` and whose `refusal` is a code for what was in the way. A denied caller learns these
+//! and the decision's id, never a policy's name; or what the route that the call takes has to say, whatever was in the
+//! way, so that one which hides itself does so from those who are nobody too.
 //! What a proxy verified is a statement of whoever calls here: delegation from claims counts where the caller is trusted
 //! to state delegation, as everywhere, and denies where it is not.
 
@@ -16,10 +17,11 @@ use std::time::Instant;
 use pdp_core::Decider;
 use pdp_edge::Router;
 use prost::bytes::Bytes;
+use tokio_stream::Once;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
-use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::{Request, Response, Status};
+use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::codec::Wire;
 use crate::config::Limits;
@@ -74,26 +76,57 @@ impl Service<http::Request<Body>> for ExtAuthzService {
             .max_encoding_message_size(count(self.0.limits.answer_bytes_max));
         let method = CheckMethod(Arc::clone(&self.0), self.0.desk.origin_of(&request));
         let request = request.map(|body| self.0.desk.admission().count(body, u64::MAX));
-        Box::pin(async move { Ok(grpc.unary(method, request).await) })
+        Box::pin(async move { Ok(grpc.streaming(method, request).await) })
     }
 }
 
-impl UnaryService<Bytes> for CheckMethod {
+// A method of one message and one answer is on the wire what a stream of one each is. As a stream it is told of a message
+// that is too large, and can answer; the layer below would answer with an error in its place.
+impl StreamingService<Bytes> for CheckMethod {
     type Response = CheckResponse;
-    type Future = BoxFuture<Response<CheckResponse>, Status>;
+    type ResponseStream = Once<Result<CheckResponse, Status>>;
+    type Future = BoxFuture<Response<Self::ResponseStream>, Status>;
 
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+    fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
         let (shared, origin) = (Arc::clone(&self.0), self.1.clone());
-        Box::pin(async move { Ok(Response::new(check(&shared.desk, &origin, request.get_ref()))) })
+        Box::pin(async move {
+            let mut messages = request.into_inner();
+            let answer = match messages.message().await {
+                Ok(Some(message)) => {
+                    // Nothing comes after it, which has to be read to be known.
+                    messages.trailers().await?;
+                    check(&shared.desk, &origin, &message)
+                }
+                Ok(None) => return Err(Status::internal("the call has no message")),
+                // The size stands before the message, of which nothing is read.
+                Err(status) if status.code() == Code::OutOfRange => {
+                    too_large(&shared.desk, &origin)
+                }
+                Err(status) => return Err(status),
+            };
+            Ok(Response::new(tokio_stream::once(Ok(answer))))
+        })
     }
+}
+
+/// Answers a check that is larger than the limit.
+#[cold]
+fn too_large(desk: &Desk, origin: &Origin) -> CheckResponse {
+    let (decider, code) = (desk.snapshot(), "check_too_large");
+    let asker = Asker { protocol: Protocol::ExtAuthz, origin };
+    let verdict = desk.refuse(asker, &decider, code, Instant::now());
+    CheckResponse::refused(&verdict, code, decider.bundle(), None)
 }
 
 /// Answers the bytes of a check.
 fn check(desk: &Desk, origin: &Origin, message: &[u8]) -> CheckResponse {
     let begun = Instant::now();
     let decider = desk.snapshot();
-    let answered = isolated(|room| Ok(answer(desk, origin, &decider, message, room, begun)));
-    desk.answered(Protocol::ExtAuthz, answered).unwrap_or_else(|_| CheckResponse::fault())
+    isolated(|room| Ok(answer(desk, origin, &decider, message, room, begun))).unwrap_or_else(|_| {
+        let asker = Asker { protocol: Protocol::ExtAuthz, origin };
+        let verdict = desk.fault(asker, &decider, begun);
+        CheckResponse::refused(&verdict, "fault", decider.bundle(), None)
+    })
 }
 
 fn answer(
@@ -107,25 +140,25 @@ fn answer(
     arena.reset();
     let asker = Asker { protocol: Protocol::ExtAuthz, origin };
     let bundle = decider.bundle();
-    let refused = |code| {
+    let refused = |code, route| {
         let verdict = desk.refuse(asker, decider, code, begun);
-        CheckResponse::refused(&verdict, code, bundle)
+        CheckResponse::refused(&verdict, code, bundle, route)
     };
-    let Some(bundle) = bundle else { return refused("no_bundle") };
-    let Some(routes) = bundle.routes() else { return refused("no_routes") };
+    let Some(bundle) = bundle else { return refused("no_bundle", None) };
+    let Some(routes) = bundle.routes() else { return refused("no_routes", None) };
     let router = Router::new(routes);
-    let Ok(check) = Check::read(message) else { return refused("malformed") };
+    let Ok(check) = Check::read(message) else { return refused("malformed", None) };
     if router.reads_body() && check.body_unreadable() {
-        return refused("body_unreadable");
+        return refused("body_unreadable", None);
     }
     let (matched, mut request) = match router.question(&check.call(), &check, arena) {
         Ok(question) => question,
-        Err(refusal) => return refused(refusal.code()),
+        Err(of) => return refused(of.refusal.code(), of.route),
     };
     request.now = Some(desk.now());
     let verdict = desk.decide(asker, decider, scratch, &request);
     match verdict.code() {
-        Some(code) => CheckResponse::refused(&verdict, code, Some(bundle)),
+        Some(code) => CheckResponse::refused(&verdict, code, Some(bundle), Some(matched.route())),
         None => CheckResponse::decided(&verdict, bundle, matched.route(), &check),
     }
 }

@@ -18,6 +18,7 @@ use crate::served::Served;
 
 pub mod json;
 pub mod question;
+pub mod token;
 
 /// The filter whose claims tests believe.
 pub const JWT: &str = "envoy.filters.http.jwt_authn";

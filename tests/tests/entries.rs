@@ -139,8 +139,8 @@ async fn two_thousand_questions_get_one_answer_whichever_way_they_come() {
     }
 }
 
-/// A call has no place for times, records, inner actors and the like; of these 2,100 questions, 1,061 can be asked by one.
-const CALLS_MIN: usize = 900;
+/// A call has no place for records, inner actors and the like; of these 2,100 questions, 1,674 can be asked by one.
+const CALLS_MIN: usize = 1_650;
 
 #[tokio::test]
 async fn the_questions_that_a_call_can_ask_get_the_same_answer_by_envoys_way() {
@@ -174,13 +174,11 @@ async fn the_questions_that_a_call_can_ask_get_the_same_answer_by_envoys_way() {
     }
     let all: usize = asked.values().sum();
     assert!(all >= CALLS_MIN, "{all} of {} questions: {asked:?}", FOLDERS.len() * QUESTIONS);
-    for reason in ["permitted", "forbidden", "not_permitted", "invalid_request"] {
-        assert!(reasons.get(reason).is_some_and(|count| *count >= 20), "{reason}: {reasons:?}");
+    for reason in
+        ["permitted", "forbidden", "not_permitted", "delegator_not_permitted", "invalid_request"]
+    {
+        assert!(reasons.get(reason).is_some_and(|count| *count >= 40), "{reason}: {reasons:?}");
     }
-    assert!(
-        reasons.get("delegator_not_permitted").is_some_and(|count| *count >= 10),
-        "{reasons:?}"
-    );
 }
 
 // === many questions at once, and what is wrong with them ===

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
 use pdp_grpc::{LogConfig, LogTarget, UnixSocket};
+use pdp_tests::check::token::{ISSUER, SECRET, base64url, token};
 use pdp_tests::served::Served;
 use pdp_tests::{desk, parts};
 use serde_json::{Value, json};
@@ -19,8 +20,6 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// How long anything here may take before the test fails instead of hanging.
 const SOON: Duration = Duration::from_secs(30);
-const SECRET: &str = "a-secret-of-this-test-and-of-nobody-else-0123456789";
-const ISSUER: &str = "https://issuer.example";
 
 const ROUTES: &str = r#"
 action = 'Action::"{method}"'
@@ -34,6 +33,11 @@ entity = 'User::"{value}"'
 path = "path"
 tier = { extension = "tier" }
 expires = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "exp" } }
+until = { claim_time = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "exp" } }
+groups = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "groups" } }
+
+[scopes]
+claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "scope" }
 
 [[route]]
 path = "/closed/{id}"
@@ -48,7 +52,9 @@ const POLICY: &str = r#"
 @id("ann-gets") permit(principal == User::"ann", action == Action::"GET", resource)
 when {
   resource != Doc::"/closed/{id}" && resource != Doc::"sealed" &&
-  context.tier == "gold" && context.expires == 4102444800
+  context.tier == "gold" && context.expires == 4102444800 &&
+  context.until == datetime("2100-01-01") && context.groups == ["all", "staff"] &&
+  context.delegation.scopes == ["openid", "docs:read"]
 };
 "#;
 
@@ -121,6 +127,7 @@ fn config(port: u16, upstream: SocketAddr, pdp: Value) -> Value {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
                 "transport_api_version": "V3",
                 "failure_mode_allow": false,
+                "with_request_body": { "max_request_bytes": 8 << 20 },
                 "metadata_context_namespaces": ["envoy.filters.http.jwt_authn"],
                 "grpc_service": { "envoy_grpc": { "cluster_name": "pdp" }, "timeout": "10s" },
             },
@@ -249,37 +256,18 @@ async fn upstream() -> SocketAddr {
                     head.len()
                 );
                 let _ = stream.write_all(&[start.as_bytes(), &head].concat()).await;
+                // What is closed with a body unread takes back its answer.
+                let _ = stream.shutdown().await;
+                while matches!(stream.read(&mut bytes).await, Ok(read) if read > 0) {}
             });
         }
     });
     address
 }
 
-fn base64url(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let group = three.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte));
-        let group = group << (8 * (3 - three.len()));
-        for at in 0..=three.len() {
-            text.push(char::from(DIGITS[(group >> (18 - 6 * at) & 63) as usize]));
-        }
-    }
-    text
-}
-
-/// A token of the issuer for a subject, signed by Python's standard library.
-fn token(subject: &str, secret: &str) -> String {
-    let script = "import base64,hashlib,hmac,json,sys\n\
-        e=lambda b:base64.urlsafe_b64encode(b).rstrip(b'=')\n\
-        h=e(json.dumps({'alg':'HS256','kid':'k','typ':'JWT'}).encode())\n\
-        p=e(json.dumps({'iss':sys.argv[1],'sub':sys.argv[2],'exp':4102444800}).encode())\n\
-        print((h+b'.'+p+b'.'+e(hmac.new(sys.argv[3].encode(),h+b'.'+p,hashlib.sha256).digest())).decode())";
-    parts::run("python3", &["-c", script, ISSUER, subject, secret]).trim().to_owned()
-}
-
 fn bundle() -> Arc<Bundle> {
-    let manifest = "name = \"edge\"\nrevision = 1\nentities_complete = false\n";
+    let manifest = "name = \"edge\"\nrevision = 1\nentities_complete = false\n\
+        [context]\ndelegation = \"delegation\"\n";
     let files = [("bundle.toml", manifest), ("p.cedar", POLICY), ("routes.toml", ROUTES)];
     Arc::new(Bundle::load(&desk::compile(&files).unwrap(), &LoadLimits::STANDARD).unwrap())
 }
@@ -287,6 +275,7 @@ fn bundle() -> Arc<Bundle> {
 /// A sidecar, with its decisions logged and over a Unix socket if one is named.
 fn serve(log: &Path, socket: Option<&Path>) -> Served {
     Served::start(bundle(), Datetime(0), |config| {
+        config.trust_delegation = true;
         config.unix = socket.map(UnixSocket::private);
         config.log = Some(LogConfig {
             target: LogTarget::File { path: log.to_owned(), file_bytes_max: 1 << 30, files_max: 1 },
@@ -345,6 +334,16 @@ async fn verified_identity(socket: bool) {
         if !body.is_empty() {
             assert_eq!((text.as_str(), head.contains("x-why: closed")), (body, true));
         }
+    }
+    // A body that makes the check too large for the sidecar denies, in the sidecar's words, before all of it was sent.
+    for (bytes, expected) in [(1_000, 200), (4 << 20, 403), (2, 200)] {
+        // Two bytes are the end of every request here.
+        let body = "x".repeat(bytes - 2);
+        let headers = format!("{ann}content-length: {bytes}\r\n\r\n{body}");
+        let (status, _, text) = envoy.send(b"/docs/7", &headers).await;
+        assert_eq!(status, expected, "{bytes}: {text}");
+        let said = text.contains("\"refusal\":\"check_too_large\"");
+        assert_eq!(said, expected == 403, "{bytes}: {text}");
     }
     // A sidecar that is gone denies.
     served.stop().await;

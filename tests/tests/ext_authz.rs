@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
+use pdp_grpc::Limits;
 use pdp_tests::check::{Check, Client, field, json};
 use pdp_tests::desk;
 use pdp_tests::rng::Rng;
-use pdp_tests::served::{self, Served};
+use pdp_tests::served::Served;
 use prost::encoding::decode_varint;
 use serde_json::{Value, json};
 
@@ -101,6 +102,46 @@ async fn a_call_is_allowed_or_denied_as_the_bundle_says() {
 }
 
 #[tokio::test]
+async fn a_route_that_hides_itself_looks_like_none_whatever_is_in_the_way() {
+    // All that nobody thought of is told what the hidden route tells.
+    let rest = r#"
+[[route]]
+path = "/{rest...}"
+resource = 'Doc::"none"'
+deny = { status = 404, body = "gone", headers = { "x-why" = "no" } }
+"#;
+    let routes = format!("{ROUTES}{rest}");
+    let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", &routes)]);
+    let client = &mut Client::connect(&served).await;
+    type Call = fn(&str) -> Check;
+    let calls: [(Call, &str); 7] = [
+        (|target| by("bob", target), "not_permitted"),
+        (Check::get, "no_principal"),
+        (|target| by("", target), "identity_malformed"),
+        (|target| Check { body: b"\xff".to_vec(), ..by("ann", target) }, "body_unreadable"),
+        (|target| by("ann", target).extension("pdp.action", "GET"), "extension_malformed"),
+        (|target| by("ann", target).extension("pdp.x", "GET"), "unknown_extension"),
+        (
+            |target| Check::get(target).claims(json!({ "sub": "ann", "level": 0.5 })),
+            "identity_malformed",
+        ),
+    ];
+    for (call, cause) in calls {
+        let (hidden, none) =
+            (client.ask(&call("/hidden/7")).await, client.ask(&call("/nothing/7")).await);
+        assert_eq!((hidden.cause(), none.cause()), (cause, cause));
+        assert_eq!((hidden.status, hidden.body.as_str()), (404, "gone"), "{cause}");
+        assert_eq!(
+            (none.status, &none.body, &none.headers),
+            (404, &hidden.body, &hidden.headers),
+            "{cause}"
+        );
+        assert_eq!(hidden.headers, [("x-why".to_owned(), "no".to_owned())], "{cause}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn the_operator_of_the_proxy_says_what_a_route_of_it_asks() {
     let served = edge();
     let client = &mut Client::connect(&served).await;
@@ -187,54 +228,31 @@ async fn a_body_that_policies_read_is_whole_and_text_or_the_call_is_denied() {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_an_integer_is_one_in_policies() {
-    let served = edge();
+async fn a_check_that_is_too_large_is_denied_like_any_other() {
+    // A body that policies read has a limit of its own.
+    let routes = ROUTES.replace("note = \"body\"\n", "");
+    let served = start(&[("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", &routes)]);
+    let limit = usize::try_from(Limits::SIDECAR.batch_bytes_max).unwrap();
     let client = &mut Client::connect(&served).await;
-    let leveled = |level| Check::get("/docs/8").claims(json!({ "sub": "ann", "level": level }));
-    for (level, reason) in [
-        (json!(3), "permitted"),
-        (json!(2), "not_permitted"),
-        (json!(2.5), "identity_malformed"),
-        (json!(1e300), "identity_malformed"),
-        (json!([3]), "identity_malformed"),
-    ] {
-        let told = client.ask(&leveled(level.clone())).await;
-        assert_eq!(told.cause(), reason, "{level}");
-        assert_eq!(told.allowed, reason == "permitted", "{level}");
-    }
-    served.stop().await;
-}
-
-#[tokio::test]
-async fn the_example_in_policies_lets_services_through() {
-    // 2026-06-01T12:00:00Z, when its cases take place.
-    let now = Datetime(1_780_315_200_000);
-    let trusting = |config: &mut pdp_grpc::Config| config.trust_delegation = true;
-    let served = Served::start(served::bundle("routes"), now, trusting);
-    let client = &mut Client::connect(&served).await;
-    let service = |name: &str, target: &str| Check {
-        source_principal: format!("spiffe://shop.example/{name}"),
-        source_ip: "10.1.4.7".to_owned(),
-        ..Check::get(target)
+    let sized = |bytes: usize| {
+        let with = |body: usize| Check { body: vec![b'x'; body], ..by("ann", "/docs/7") }.bytes();
+        let less = bytes - 1_000;
+        let message = with(bytes - (with(less).len() - less));
+        assert_eq!(message.len(), bytes);
+        message
     };
-    let daily = |check: Check| check.extension("cert_lifetime", "24h");
-    let items = || service("storefront", "/catalogue/items?page=2");
-    let order = || daily(service("gateway", "/orders/77"));
-    for (call, reason) in [
-        (daily(items()), "permitted"),
-        (items(), "forbidden"),
-        (items().extension("cert_lifetime", "720h"), "forbidden"),
-        // What a client says is not what the operator says.
-        (
-            items().header("cert_lifetime", "24h").claims(json!({ "cert_lifetime": "24h" })),
-            "forbidden",
-        ),
-        (Check { method: "DELETE".to_owned(), ..daily(items()) }, "not_permitted"),
-        (order().claims(json!({ "sub": "cust-881" })), "permitted"),
-        (order().claims(json!({ "sub": "cust-902" })), "delegator_not_permitted"),
+    for (bytes, cause) in [
+        (limit, "permitted"),
+        (limit + 1, "check_too_large"),
+        (2 * limit, "check_too_large"),
+        (limit, "permitted"),
+        // More than windows and buffers hold, so that a client is answered that is not done with sending.
+        (64 * limit, "check_too_large"),
+        (7 * limit, "check_too_large"),
     ] {
-        let told = client.ask(&call).await;
-        assert_eq!((told.cause(), told.allowed), (reason, reason == "permitted"), "{call:?}");
+        let told = client.send(sized(bytes)).await;
+        assert_eq!((told.cause(), told.allowed), (cause, cause == "permitted"), "{bytes}");
+        assert!(told.allowed || told.reason() == "invalid_request");
     }
     served.stop().await;
 }

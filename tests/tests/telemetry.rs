@@ -1,13 +1,19 @@
 //! What operators see: health, metrics and status beside the data, and a line for each decision.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code fails loudly"
+)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use pdp_core::Datetime;
 use pdp_grpc::pb::authorization_client::AuthorizationClient;
-use pdp_grpc::{LogConfig, LogTarget, pb};
+use pdp_grpc::{Clock, LogConfig, LogTarget, pb};
 use pdp_tests::check::{Check, Client};
 use pdp_tests::served::{self, Served};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -277,6 +283,49 @@ fn other_machines_do_not_reach_it_unless_somebody_says_so() {
     assert!(refused.to_string().starts_with("`0.0.0.0:0` would tell other machines"), "{refused}");
     config.admin_anywhere = true;
     assert!(pdp_grpc::Server::bind(config, live).unwrap().admin_address().is_some());
+}
+
+#[tokio::test]
+async fn a_fault_while_envoy_asks_denies_one_call_and_is_found_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("decisions.jsonl");
+    let asked = AtomicU32::new(0);
+    let served = Served::start(served::bundle("routes"), NOW, |config| {
+        config.log = Some(logged(&path));
+        config.admin = Some(([127, 0, 0, 1], 0).into());
+        config.clock = Clock::from_fn(move || match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => panic!("on purpose, to see what it takes down"),
+            _ => NOW,
+        });
+    });
+    let mut client = Client::connect(&served).await;
+    let mut call = Check::get("/orders").extension("cert_lifetime", "24h");
+    call.method = "POST".to_owned();
+    call.source_principal = "spiffe://shop.example/checkout".to_owned();
+    call.source_ip = "10.1.4.7".to_owned();
+    let (broken, sound) = (client.ask(&call).await, client.ask(&call).await);
+    assert_eq!((broken.reason(), broken.cause()), ("invalid_request", "fault"));
+    assert_eq!((broken.allowed, broken.status, sound.allowed), (false, 403, true));
+    let body: serde_json::Value = serde_json::from_str(&broken.body).unwrap();
+    assert_eq!(body["decision_id"], broken.id());
+
+    let samples = samples(&get(&served, "/metrics").await.1);
+    // It is no decision.
+    for (reason, times) in [("invalid_request", 0.0), ("permitted", 1.0)] {
+        let name = format!("pdp_decisions_total{{protocol=\"ext_authz\",reason=\"{reason}\"}}");
+        assert_eq!(samples[&name], times, "{reason}");
+    }
+    assert_eq!(samples["pdp_unanswered_total{protocol=\"ext_authz\",cause=\"panic\"}"], 1.0);
+    served.stop().await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["decision_id"], broken.id());
+    assert_eq!((&lines[0]["decision"], &lines[0]["refusal"]), (&"deny".into(), &"fault".into()));
+    assert_eq!(lines[0]["bundle"]["name"], "routes");
+    assert!(lines[0]["principal"].is_null());
+    assert_eq!(lines[1]["decision_id"], sound.id());
 }
 
 #[tokio::test(flavor = "multi_thread")]

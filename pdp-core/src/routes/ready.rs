@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Fact, Identity, Route, RouteTable, Segment, UidTemplate};
+use super::{Claim, Fact, Identity, Route, RouteTable, Segment, UidTemplate};
 
 /// A route table, ready to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Routes {
     pub principal: Vec<(Identity, UidTemplate)>,
     /// On whose behalf, if the call says so.
     pub on_behalf_of: Option<(Identity, UidTemplate)>,
+    /// The claim that holds delegation scopes.
+    pub scopes: Option<Claim>,
     /// Context by key.
     pub context: BTreeMap<String, Fact>,
     /// Most specific first.
@@ -75,6 +77,7 @@ impl Routes {
         Ok(Self {
             principal: table.principal.into_iter().map(identity).collect::<Result<_, _>>()?,
             on_behalf_of: table.on_behalf_of.map(identity).transpose()?,
+            scopes: table.scopes.map(|scopes| scopes.claim),
             context: table.context,
             routes,
         })

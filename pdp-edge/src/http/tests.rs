@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use pdp_core::{Route, RouteTable, Routes};
+use pdp_core::{Route, RouteTable, Routes, ScopesClaim};
 
 use super::*;
 
@@ -17,11 +17,16 @@ impl Claims for Known {
     }
 }
 
+fn named(name: &str) -> Claim {
+    Claim { namespace: "n".to_owned(), payload: "jwt".to_owned(), name: name.to_owned() }
+}
+
 fn routes() -> Routes {
-    let claim =
-        Claim { namespace: "n".to_owned(), payload: "jwt".to_owned(), name: "sub".to_owned() };
-    let user =
-        Identity { claim: Some(claim), spiffe: None, entity: "User::\"{value}\"".to_owned() };
+    let user = Identity {
+        claim: Some(named("sub")),
+        spiffe: None,
+        entity: "User::\"{value}\"".to_owned(),
+    };
     let service = Identity {
         claim: None,
         spiffe: Some("spiffe://t/".to_owned()),
@@ -39,6 +44,8 @@ fn routes() -> Routes {
     };
     let context = [
         ("path", Fact::Path),
+        ("groups", Fact::Claim(named("groups"))),
+        ("issued", Fact::ClaimTime(named("iat"))),
         ("ip", Fact::SourceIp),
         ("tenants", Fact::Header("x-tenant".to_owned())),
         ("tier", Fact::Extension("tier".to_owned())),
@@ -47,6 +54,7 @@ fn routes() -> Routes {
     Routes::new(RouteTable {
         principal: vec![service],
         on_behalf_of: Some(user),
+        scopes: Some(ScopesClaim { claim: named("scope") }),
         action: Some("Action::\"{method}\"".to_owned()),
         resource: Some("Doc::\"{host}{template}\"".to_owned()),
         context: context
@@ -56,6 +64,10 @@ fn routes() -> Routes {
         routes: vec![route("/d/{id}", None), route("/open", Some("Service::\"anybody\""))],
     })
     .unwrap()
+}
+
+fn refusal(refused: Refused<'_>) -> Refusal {
+    refused.refusal
 }
 
 const CALL: HttpMessage<'_> = HttpMessage {
@@ -77,6 +89,7 @@ fn a_call_becomes_a_question() {
     assert_eq!(matched.route().path, "/d/{id}");
     assert_eq!(request.principal, Uid::new("Service", "web"));
     assert_eq!(request.on_behalf_of, Some(Uid::new("User", "ann")));
+    assert!(request.scopes.is_empty());
     assert_eq!(request.action, Uid::new("Action", "GET"));
     assert_eq!(request.resource, Uid::new("Doc", "shop.example/d/{id}"));
     let both = [Value::String("a"), Value::String("c")];
@@ -121,7 +134,82 @@ fn what_is_no_question_is_refused() {
         let came = Router::new(&routes)
             .question(&call, &claims, &arena)
             .map(|(_, request)| request.principal);
-        assert_eq!(came, Err(refusal), "{call:?}");
+        // What is wrong before there is a route is no route's to answer.
+        let route = match refusal {
+            Refusal::Method | Refusal::Host | Refusal::Path(_) | Refusal::NoRoute => None,
+            _ => Some("/d/{id}"),
+        };
+        let refused = came.unwrap_err();
+        assert_eq!(refused.refusal, refusal, "{call:?}");
+        assert_eq!(refused.route.map(|route| route.path.as_str()), route, "{call:?}");
+    }
+}
+
+#[test]
+fn scopes_are_names_and_anything_else_refuses() {
+    let text = |text: &str| ClaimValue::Text(text.to_owned());
+    let list = |names: &[&str]| ClaimValue::Texts(names.iter().map(|&name| name.into()).collect());
+    let refused = Err(Refusal::Scopes);
+    let routes = routes();
+    for (value, scopes) in [
+        (text("a:b/c.d c!"), Ok(vec!["a:b/c.d", "c!"])),
+        (list(&["a", "b", "a"]), Ok(vec!["a", "b", "a"])),
+        (text(""), Ok(vec![])),
+        (list(&[]), Ok(vec![])),
+        (text(" "), refused.clone()),
+        (text("a "), refused.clone()),
+        (text("a\nb"), refused.clone()),
+        (text("a\\b"), refused.clone()),
+        (text("a\u{a0}b"), refused.clone()),
+        (list(&["a b"]), refused.clone()),
+        (list(&[""]), refused.clone()),
+        (ClaimValue::Long(1), refused.clone()),
+        (ClaimValue::Bool(true), refused.clone()),
+        (ClaimValue::Other, refused),
+    ] {
+        let (arena, claims) = (Arena::new(), Known(vec![("n/jwt/scope", value)]));
+        let came = Router::new(&routes).question(&CALL, &claims, &arena);
+        assert_eq!(
+            came.map(|(_, request)| request.scopes.to_vec()).map_err(refusal),
+            scopes,
+            "{:?}",
+            claims.0
+        );
+    }
+}
+
+#[test]
+fn lists_of_texts_are_sets_and_seconds_are_times() {
+    let routes = routes();
+    let texts = ClaimValue::Texts(vec!["a".to_owned(), "b".to_owned()]);
+    let both = [Value::String("a"), Value::String("b")];
+    let time = |seconds: i64| Ok(Some(Value::Datetime(Datetime(seconds * 1_000))));
+    let (first, last) = (-62_167_219_200, 253_402_300_799);
+    assert_eq!(Datetime(first * 1_000).to_string(), "0000-01-01T00:00:00.000Z");
+    assert_eq!(Datetime(last * 1_000).to_string(), "9999-12-31T23:59:59.000Z");
+    let text = ClaimValue::Text("2026-06-01T12:00:00Z".to_owned());
+    for (name, value, key, expected) in [
+        ("n/jwt/groups", texts.clone(), "groups", Ok(Some(Value::Set(&both)))),
+        ("n/jwt/groups", ClaimValue::Texts(vec![]), "groups", Ok(Some(Value::Set(&[])))),
+        ("n/jwt/groups", ClaimValue::Other, "groups", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Long(1_780_315_200), "issued", time(1_780_315_200)),
+        ("n/jwt/iat", ClaimValue::Long(0), "issued", time(0)),
+        ("n/jwt/iat", ClaimValue::Long(first), "issued", time(first)),
+        ("n/jwt/iat", ClaimValue::Long(last), "issued", time(last)),
+        ("n/jwt/iat", ClaimValue::Long(first - 1), "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Long(last + 1), "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Long(i64::MAX), "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", text, "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Bool(true), "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", texts, "issued", Err(Refusal::Identity)),
+        ("n/jwt/iat", ClaimValue::Other, "issued", Err(Refusal::Identity)),
+        ("n/jwt/exp", ClaimValue::Long(1), "issued", Ok(None)),
+    ] {
+        let (arena, claims) = (Arena::new(), Known(vec![(name, value)]));
+        let came = Router::new(&routes).question(&CALL, &claims, &arena).map(|(_, request)| {
+            request.context.iter().find(|(found, _)| *found == key).map(|(_, value)| *value)
+        });
+        assert_eq!(came.map_err(refusal), expected, "{:?}", claims.0);
     }
 }
 
@@ -174,6 +262,10 @@ fn an_extension_that_cannot_be_followed_denies() {
         let call = HttpMessage { extensions: &extensions, ..CALL };
         let came = Router::new(&routes).question(&call, &Known(Vec::new()), &arena);
         let name = String::from_utf8_lossy(name);
-        assert_eq!(came.map(|(_, request)| request.action), Err(refusal), "{name}");
+        assert_eq!(
+            came.map(|(_, request)| request.action).map_err(self::refusal),
+            Err(refusal),
+            "{name}"
+        );
     }
 }

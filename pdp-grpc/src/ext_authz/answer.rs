@@ -94,7 +94,12 @@ pub(crate) struct Text {
 impl CheckResponse {
     /// A deny of what is no question.
     #[cold]
-    pub(super) fn refused(verdict: &Verdict<'_>, code: &str, bundle: Option<&Arc<Bundle>>) -> Self {
+    pub(super) fn refused(
+        verdict: &Verdict<'_>,
+        code: &str,
+        bundle: Option<&Arc<Bundle>>,
+        route: Option<&Route>,
+    ) -> Self {
         let (id, reason) = (verdict.id().to_string(), verdict.reason().as_str());
         let body =
             format!("{{\"reason\":\"{reason}\",\"refusal\":\"{code}\",\"decision_id\":\"{id}\"}}");
@@ -104,17 +109,7 @@ impl CheckResponse {
             ("refusal", code.to_owned()),
             ("bundle", bundle.map(|bundle| named(bundle)).unwrap_or_default()),
         ];
-        Self::denied(FORBIDDEN, body, metadata)
-    }
-
-    /// A deny where deciding broke down. That is counted apart, as what got no answer, and has no record to name.
-    #[cold]
-    pub(super) fn fault() -> Self {
-        Self::denied(
-            FORBIDDEN,
-            "{\"reason\":\"fault\"}".to_owned(),
-            [("reason", "fault".to_owned())],
-        )
+        Self::denied(route, body, metadata)
     }
 
     /// What the core decided.
@@ -153,25 +148,26 @@ impl CheckResponse {
                 metadata: Some(Struct::new(metadata)),
             };
         }
-        let body = || format!("{{\"reason\":\"{reason}\",\"decision_id\":\"{id}\"}}");
-        let Some(deny) = &route.deny else { return Self::denied(FORBIDDEN, body(), metadata) };
-        let body = deny.body.clone().unwrap_or_else(body);
-        let mut response = Self::denied(deny.status.into(), body, metadata);
-        if let Some(denied) = &mut response.denied {
-            let headers = deny.headers.iter();
-            denied.headers =
-                headers.map(|(key, value)| HeaderOption::new(key, value.clone())).collect();
-        }
-        response
+        let body = format!("{{\"reason\":\"{reason}\",\"decision_id\":\"{id}\"}}");
+        Self::denied(Some(route), body, metadata)
     }
 
-    fn denied<const N: usize>(status: i32, body: String, metadata: [(&str, String); N]) -> Self {
+    /// A deny, told as its route says; `body` is what it says if it says nothing.
+    fn denied<const N: usize>(
+        route: Option<&Route>,
+        body: String,
+        metadata: [(&str, String); N],
+    ) -> Self {
+        let own = route.and_then(|route| route.deny.as_ref());
+        let headers = own.into_iter().flat_map(|own| &own.headers);
         Self {
             status: Some(RpcStatus { code: PERMISSION_DENIED }),
             denied: Some(Denied {
-                status: Some(HttpStatus { code: status }),
-                headers: Vec::new(),
-                body,
+                status: Some(HttpStatus { code: own.map_or(FORBIDDEN, |own| own.status.into()) }),
+                headers: headers
+                    .map(|(key, value)| HeaderOption::new(key, value.clone()))
+                    .collect(),
+                body: own.and_then(|own| own.body.clone()).unwrap_or(body),
             }),
             ok: None,
             metadata: Some(Struct::new(metadata)),

@@ -224,16 +224,38 @@ fn member<'a>(fields: Fields<'a>, name: &str) -> Result<Option<Fields<'a>>, Dama
 /// A claim's value.
 pub(super) fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
     let mut found = ClaimValue::Other;
-    each(value, |_, number, payload| {
+    each(value, |fields, number, payload| {
         found = match number {
             2 => integer(payload.double()?).map_or(ClaimValue::Other, ClaimValue::Long),
             3 => ClaimValue::Text(payload.text()?.to_owned()),
             4 => ClaimValue::Bool(payload.varint()? != 0),
+            6 => texts(fields.inside(payload)?)?.map_or(ClaimValue::Other, ClaimValue::Texts),
             _ => ClaimValue::Other,
         };
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The texts of a list; `None` if anything else is in it.
+fn texts(list: Fields<'_>) -> Result<Option<Vec<String>>, Damage> {
+    let mut texts = Some(Vec::new());
+    each(list, |fields, number, payload| {
+        if number != 1 {
+            return Ok(());
+        }
+        let mut text = None;
+        each(fields.inside(payload)?, |_, number, payload| {
+            text = if number == 3 { Some(payload.text()?.to_owned()) } else { None };
+            Ok(())
+        })?;
+        match (text, &mut texts) {
+            (Some(text), Some(texts)) => texts.push(text),
+            _ => texts = None,
+        }
+        Ok(())
+    })?;
+    Ok(texts)
 }
 
 /// From here on another integer could have become the same number on its way.

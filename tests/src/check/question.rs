@@ -1,13 +1,13 @@
 //! Questions as calls: a route table by which a call can ask whatever HTTP can carry, and the call that asks it.
 //!
-//! Who asks and for whom are claims, action and resource are what the proxy's operator says, the context is claims and the
-//! peer's address. What there is no place for in a call, it does not try to carry: inner actors, scopes, entities, sets,
-//! records, times, decimals, empty ids.
+//! Who asks, for whom and with which scopes are claims, action and resource are what the proxy's operator says, the context is claims and the
+//! peer's address. What there is no place for in a call, it does not try to carry: inner actors, entities,
+//! records, sets of anything but strings, times between two seconds, decimals, empty ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use pdp_core::{Request, Uid, Value};
+use pdp_core::{Datetime, Request, Uid, Value};
 use serde_json::json;
 
 use super::{Check, JWT};
@@ -23,6 +23,8 @@ pub struct Table {
     behalf: Option<String>,
     /// The key of the context that holds the peer's address.
     ip: Option<String>,
+    /// Keys of the context that hold times.
+    times: BTreeSet<String>,
 }
 
 // === impl Table ===
@@ -33,6 +35,7 @@ impl Table {
         let first = requests.first().unwrap();
         let mut behalves: BTreeMap<&str, usize> = BTreeMap::new();
         let (mut principals, mut keys, mut ip) = (BTreeSet::new(), BTreeSet::new(), None);
+        let mut times = BTreeSet::new();
         for request in requests {
             principals.insert(request.principal.entity_type);
             if let Some(uid) = request.on_behalf_of {
@@ -41,13 +44,14 @@ impl Table {
             for (key, value) in request.context {
                 match value {
                     Value::Ip(_) => ip = Some((*key).to_owned()),
+                    Value::Datetime(_) => _ = times.insert((*key).to_owned()),
                     _ => _ = keys.insert(*key),
                 }
             }
         }
-        let claim = |name: &str| {
-            format!("claim = {{ namespace = \"{JWT}\", payload = \"jwt\", name = {name:?} }}")
-        };
+        let of =
+            |name: &str| format!("{{ namespace = \"{JWT}\", payload = \"jwt\", name = {name:?} }}");
+        let claim = |name: &str| format!("claim = {}", of(name));
         let mut toml = format!(
             "action = '{}'\nresource = '{}::\"{{id}}\"'\n[[route]]\npath = \"/{{id...}}\"\n",
             text(first.action),
@@ -63,20 +67,27 @@ impl Table {
             let claim = claim("behalf");
             writeln!(toml, "[on_behalf_of]\n{claim}\nentity = '{ty}::\"{{value}}\"'").unwrap();
         }
+        writeln!(toml, "[scopes]\n{}", claim("scope")).unwrap();
         toml.push_str("[context]\n");
         if let Some(key) = &ip {
             writeln!(toml, "{key:?} = \"source_ip\"").unwrap();
         }
+        for key in &times {
+            let of = of(&format!("context {key}"));
+            writeln!(toml, "{key:?} = {{ claim_time = {of} }}").unwrap();
+        }
         for key in keys.into_iter().filter(|key| ip.as_deref() != Some(*key)) {
+            if times.contains(key) {
+                continue;
+            }
             writeln!(toml, "{key:?} = {{ {} }}", claim(&format!("context {key}"))).unwrap();
         }
-        Self { toml, behalf, ip }
+        Self { toml, behalf, ip, times }
     }
 
     /// The call that asks a question, if one can.
     pub fn call(&self, request: &Request<'_>) -> Option<Check> {
         let carried = request.actors.is_empty()
-            && request.scopes.is_empty()
             && request.entities.is_empty()
             && !request.principal.id.is_empty();
         if !carried {
@@ -91,12 +102,26 @@ impl Table {
             }
             claims.insert("behalf".to_owned(), uid.id.into());
         }
+        // Two as a text and others as a list: both are ways of the world.
+        match request.scopes {
+            [] => {}
+            [_, _] => _ = claims.insert("scope".to_owned(), request.scopes.join(" ").into()),
+            scopes => _ = claims.insert("scope".to_owned(), json!(scopes)),
+        }
         let mut check = Check::get("/x");
         for (key, value) in request.context {
             let of_claim = match value {
                 Value::String(text) => json!(text),
                 Value::Bool(value) => json!(value),
                 Value::Long(value) if value.unsigned_abs() < LONGS_BELOW => json!(value),
+                Value::Datetime(Datetime(ms)) if ms % 1_000 == 0 => json!(ms / 1_000),
+                Value::Set(values) => {
+                    let texts = values.iter().map(|value| match value {
+                        Value::String(text) => Some(json!(text)),
+                        _ => None,
+                    });
+                    json!(texts.collect::<Option<Vec<_>>>()?)
+                }
                 Value::Ip(ip) => {
                     let whole = if ip.is_ipv4() { 32 } else { 128 };
                     if self.ip.as_deref() != Some(*key) || ip.prefix() != whole {
@@ -107,7 +132,8 @@ impl Table {
                 }
                 _ => return None,
             };
-            if self.ip.as_deref() == Some(*key) {
+            let is_time = matches!(value, Value::Datetime(_));
+            if self.ip.as_deref() == Some(*key) || self.times.contains(*key) != is_time {
                 return None;
             }
             claims.insert(format!("context {key}"), of_claim);
