@@ -1,7 +1,7 @@
 //! A client in another language, with stubs generated from the protocol's definition: `packaging/client.py`.
 #![expect(clippy::unwrap_used, reason = "test code fails loudly")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use pdp_core::Datetime;
@@ -11,9 +11,18 @@ use pdp_tests::served::{self, Served};
 /// 2026-06-01T12:00:00Z, when the cases take place.
 const NOW: Datetime = Datetime(1_780_315_200_000);
 
-/// Generates the stubs and asks.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Asks with the client.
 fn ask(stubs: &Path, address: &str, names: [&str; 6]) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let client = root().join("packaging/client.py");
+    python(stubs, &client).arg(address).args(names).output().unwrap()
+}
+
+/// A program that finds the stubs, which are generated for the first one.
+fn python(stubs: &Path, program: &Path) -> Command {
     let grpc = parts::python_grpc();
     let path = std::env::join_paths([&grpc, stubs]).unwrap();
     if !stubs.join("pdp").is_dir() {
@@ -21,7 +30,7 @@ fn ask(stubs: &Path, address: &str, names: [&str; 6]) -> Output {
         let made = Command::new("python3")
             .env("PYTHONPATH", &path)
             .args(["-m", "grpc_tools.protoc", "-I"])
-            .arg(root.join("pdp-grpc/proto"))
+            .arg(root().join("pdp-grpc/proto"))
             .args([format!("--python_out={out}"), format!("--grpc_python_out={out}")])
             .arg("pdp/v1/authorization.proto")
             .output()
@@ -29,8 +38,28 @@ fn ask(stubs: &Path, address: &str, names: [&str; 6]) -> Output {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
     let mut command = Command::new("python3");
-    command.env("PYTHONPATH", &path).arg(root.join("packaging/client.py")).arg(address);
-    command.args(names).output().unwrap()
+    command.env("PYTHONPATH", &path).arg(program);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_calls_every_method() {
+    let served = Served::start(served::bundle("certification"), NOW, |_| {});
+    let address = served.address.to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let stubs = folder.path().to_owned();
+    let called = tokio::task::spawn_blocking(move || {
+        let program = root().join("tests/python/methods.py");
+        python(&stubs, &program).arg(address).output().unwrap()
+    });
+    let output = called.await.unwrap();
+    let expected = "authorize: allow permitted\n\
+                    batch: allow permitted, deny not_permitted, failure 3\n\
+                    stream: allow permitted, deny not_permitted\n\
+                    filter: [0]\n";
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{error}");
+    served.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
