@@ -100,7 +100,11 @@ impl StreamingService<Bytes> for CheckMethod {
                 Ok(None) => return Err(Status::internal("the call has no message")),
                 // The size stands before the message, of which nothing is read.
                 Err(status) if status.code() == Code::OutOfRange => {
-                    too_large(&shared.desk, &origin)
+                    unread(&shared.desk, &origin, "check_too_large")
+                }
+                // As `admission` says that there is no memory for it.
+                Err(status) if status.code() == Code::ResourceExhausted => {
+                    unread(&shared.desk, &origin, "overloaded")
                 }
                 Err(status) => return Err(status),
             };
@@ -109,10 +113,10 @@ impl StreamingService<Bytes> for CheckMethod {
     }
 }
 
-/// Answers a check that is larger than the limit.
+/// Answers a check that is not read.
 #[cold]
-fn too_large(desk: &Desk, origin: &Origin) -> CheckResponse {
-    let (decider, code) = (desk.snapshot(), "check_too_large");
+fn unread(desk: &Desk, origin: &Origin, code: &'static str) -> CheckResponse {
+    let decider = desk.snapshot();
     let asker = Asker { protocol: Protocol::ExtAuthz, origin };
     let verdict = desk.refuse(asker, &decider, code, Instant::now());
     CheckResponse::refused(&verdict, code, decider.bundle(), None)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
-use pdp_grpc::Limits;
+use pdp_grpc::{Config, Limits};
 use pdp_tests::check::{Check, Client, field, json};
 use pdp_tests::desk;
 use pdp_tests::rng::Rng;
@@ -47,9 +47,13 @@ const POLICY: &str = r#"
 "#;
 
 fn start(files: &[(&str, &str)]) -> Served {
+    started(files, |_| {})
+}
+
+fn started(files: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Served {
     let bytes = desk::compile(files).unwrap();
     let bundle = Bundle::load(&bytes, &LoadLimits::STANDARD).unwrap();
-    Served::start(Arc::new(bundle), Datetime(0), |_| {})
+    Served::start(Arc::new(bundle), Datetime(0), change)
 }
 
 fn edge() -> Served {
@@ -253,6 +257,20 @@ async fn a_check_that_is_too_large_is_denied_like_any_other() {
         let told = client.send(sized(bytes)).await;
         assert_eq!((told.cause(), told.allowed), (cause, cause == "permitted"), "{bytes}");
         assert!(told.allowed || told.reason() == "invalid_request");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_check_for_which_there_is_no_memory_is_denied_and_the_next_one_is_answered() {
+    let files = [("bundle.toml", MANIFEST), ("p.cedar", POLICY), ("routes.toml", ROUTES)];
+    let served = started(&files, |config| config.limits.in_flight_bytes_max = 8 << 10);
+    let client = &mut Client::connect(&served).await;
+    let large = || Check { body: vec![b'x'; 16 << 10], ..by("ann", "/docs/7") };
+    for _ in 0..3 {
+        let told = client.ask(&large()).await;
+        assert_eq!((told.cause(), told.allowed), ("overloaded", false));
+        assert!(client.ask(&by("ann", "/docs/7")).await.allowed);
     }
     served.stop().await;
 }
