@@ -119,7 +119,7 @@ impl Admin {
                 "target": format!("{:?}", log.target),
                 "context": log.context,
                 "mask": log.mask,
-                "queue_records_max": log.queue_records_max,
+                "queue_bytes_max": log.queue_bytes_max,
             })
         });
         json_page(&json!({

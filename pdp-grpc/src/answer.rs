@@ -1,22 +1,23 @@
 //! Answers of the core as messages of `pdp.v1`, and what a client makes of such a message.
 //!
-//! [`write()`] copies an answer out of the caller's scratch. [`read`] trusts nothing it receives: an answer that names an
+//! `put` writes an answer out of the caller's scratch. [`read`] trusts nothing it receives: an answer that names an
 //! effect, reason or role it does not know, or that contradicts itself, is an error and never an allow.
 
 use std::fmt;
 
 use pdp_core::{
-    Answer, Bundle, BundleName, Effect, ErrorKind, Leg, LegExplanation, LegRole, NearMiss,
-    OwnedAnswer, OwnedLeg, PolicyNote, Reason,
+    Bundle, BundleName, Effect, ErrorKind, LegExplanation, LegRole, NearMiss, OwnedAnswer,
+    OwnedLeg, PolicyNote, Reason,
 };
 
-use crate::desk::Verdict;
 use crate::pb;
 use crate::text::shorten;
 
 mod many;
+mod put;
 
 pub(crate) use many::{read_batch, read_filter, read_result};
+pub(crate) use put::{Put, Written, bundle_name, explanation, response, result};
 
 /// How much of an unknown code is repeated in an error.
 const CODE_CHARS_MAX: usize = 40;
@@ -40,41 +41,6 @@ pub(crate) enum NotAnAnswer {
     Candidate { position: usize, candidates: usize, what: &'static str },
     /// An answer on a stream with the id of no question in flight.
     Stray(u64),
-}
-
-/// Copies what a question got. Naming the bundle is the caller's part: many questions share it.
-pub(crate) fn write(verdict: &Verdict<'_>) -> pb::AuthorizeResponse {
-    let response = match verdict.answer() {
-        Some(answer) => write_answer(answer),
-        None => pb::AuthorizeResponse {
-            effect: effect(verdict.effect()),
-            reason: verdict.reason().as_str().to_owned(),
-            message: verdict.message().to_owned(),
-            ..pb::AuthorizeResponse::default()
-        },
-    };
-    pb::AuthorizeResponse { decision_id: verdict.id().to_string(), ..response }
-}
-
-fn write_answer(answer: &Answer<'_>) -> pb::AuthorizeResponse {
-    pb::AuthorizeResponse {
-        effect: effect(answer.effect()),
-        reason: answer.reason().as_str().to_owned(),
-        policies: answer.policies().map(str::to_owned).collect(),
-        errors: answer.errors().map(write_error).collect(),
-        legs: answer.legs().map(write_leg).collect(),
-        failed_leg: answer.failed_leg().map(|leg| leg.role().to_string()).unwrap_or_default(),
-        obligations: answer
-            .obligations()
-            .map(|obligation| pb::Obligation {
-                policy: obligation.policy.to_owned(),
-                key: obligation.key.to_owned(),
-                value: obligation.value.to_owned(),
-            })
-            .collect(),
-        message: answer.message().to_owned(),
-        ..pb::AuthorizeResponse::default()
-    }
 }
 
 /// Reads a response, all of it.
@@ -160,27 +126,6 @@ fn write_near_miss(miss: NearMiss) -> pb::NearMiss {
 }
 
 // === parts, to the wire ===
-
-fn effect(effect: Effect) -> i32 {
-    match effect {
-        Effect::Allow => pb::Effect::Allow.into(),
-        Effect::Deny => pb::Effect::Deny.into(),
-    }
-}
-
-fn write_error((policy, kind): (&str, ErrorKind)) -> pb::PolicyError {
-    pb::PolicyError { policy: policy.to_owned(), kind: kind.as_str().to_owned() }
-}
-
-fn write_leg(leg: Leg<'_>) -> pb::Leg {
-    pb::Leg {
-        role: leg.role().to_string(),
-        effect: effect(leg.effect()),
-        reason: leg.reason().as_str().to_owned(),
-        policies: leg.policies().map(str::to_owned).collect(),
-        errors: leg.errors().map(write_error).collect(),
-    }
-}
 
 /// Names a bundle.
 pub(crate) fn write_bundle(bundle: &Bundle) -> pb::BundleName {

@@ -25,11 +25,11 @@
 mod record;
 mod sink;
 
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ use sink::Sink;
 pub struct LogConfig {
     /// Where lines are written.
     pub target: LogTarget,
-    /// Records that may wait to be written; one more is dropped and counted.
-    pub queue_records_max: u32,
+    /// Memory of records that wait to be written, in bytes; a record for which there is none is dropped and counted.
+    pub queue_bytes_max: u32,
     /// Whether context values are logged, not only their keys.
     pub context: bool,
     /// Names of attributes whose values are never logged, at any depth of a context.
@@ -69,7 +69,6 @@ pub enum LogTarget {
 #[derive(Debug)]
 pub(crate) struct DecisionLog {
     config: LogConfig,
-    queue: Option<SyncSender<Vec<u8>>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -87,9 +86,27 @@ pub(crate) struct LogCounts {
 
 #[derive(Debug, Default)]
 struct Shared {
+    waiting: Mutex<Waiting>,
+    /// Told when the first record waits, and at the end.
+    changed: Condvar,
     records: AtomicU64,
     dropped_queue: AtomicU64,
     dropped_write: AtomicU64,
+}
+
+/// Records that wait to be written.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Whole lines.
+    lines: Vec<u8>,
+    /// Nothing more will come.
+    is_closed: bool,
+}
+
+thread_local! {
+    // A record is made here and copied to those that wait, so that none needs memory of its own, and the lock is held for
+    // no longer than copying takes.
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 // === impl DecisionLog ===
@@ -98,14 +115,12 @@ impl DecisionLog {
     /// Opens the target and starts the thread that writes.
     pub(crate) fn start(config: LogConfig) -> io::Result<Self> {
         let sink = Sink::open(&config.target)?;
-        let length = usize::try_from(config.queue_records_max).unwrap_or(usize::MAX).max(1);
-        let (queue, waiting) = sync_channel(length);
         let shared = Arc::new(Shared::default());
-        let counts = Arc::clone(&shared);
+        let writer = Writer { sink, shared: Arc::clone(&shared), announced: [0, 0] };
         let thread = thread::Builder::new()
             .name("pdp-decision-log".to_owned())
-            .spawn(move || write(sink, &waiting, &counts))?;
-        Ok(Self { config, queue: Some(queue), shared, thread: Some(thread) })
+            .spawn(move || writer.run())?;
+        Ok(Self { config, shared, thread: Some(thread) })
     }
 
     /// What is in it.
@@ -113,13 +128,26 @@ impl DecisionLog {
         &self.config
     }
 
-    /// Hands a record over. Never waits.
-    pub(crate) fn push(&self, line: Vec<u8>) {
+    /// Hands over the record that `write` makes, a line. Waits for nothing but other records that are handed over.
+    pub(crate) fn push(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut line = LINE.try_with(Cell::take).unwrap_or_default();
+        line.clear();
+        write(&mut line);
         self.shared.records.fetch_add(1, Ordering::Relaxed);
-        let Some(queue) = &self.queue else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(line) {
+        let bytes_max = usize::try_from(self.config.queue_bytes_max).unwrap_or(usize::MAX);
+        let mut waiting = self.shared.lock();
+        if waiting.lines.len().saturating_add(line.len()) > bytes_max {
             self.shared.dropped_queue.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let is_first = waiting.lines.is_empty();
+            waiting.lines.extend_from_slice(&line);
+            drop(waiting);
+            if is_first {
+                self.shared.changed.notify_one();
+            }
         }
+        // A thread that is going away keeps nothing.
+        let _ = LINE.try_with(|kept| kept.set(line));
     }
 
     pub(crate) fn counts(&self) -> LogCounts {
@@ -135,55 +163,99 @@ impl DecisionLog {
 impl Drop for DecisionLog {
     fn drop(&mut self) {
         // The thread ends when nothing more can come, after it has written what is there.
-        self.queue = None;
+        self.shared.lock().is_closed = true;
+        self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
             let _ = thread.join();
         }
     }
 }
 
-/// So many records are written at once at most.
-const AT_ONCE: usize = 8_192;
+// === impl Shared ===
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// So many bytes are written at once at most, or one line.
+const AT_ONCE: usize = 1 << 20;
 /// How long records gather before they are written. A thread that waited for each would have to be woken for each, by
 /// the thread that decides; that costs more than deciding does.
 const GATHER: Duration = Duration::from_millis(5);
 
-fn write(mut sink: Sink, waiting: &Receiver<Vec<u8>>, shared: &Shared) {
-    let mut announced = [0, 0];
-    let mut lines = Vec::new();
-    // Idle, it sleeps until there is a record; busy, it is woken once for all that gathers meanwhile.
-    while let Ok(first) = waiting.recv() {
-        // Ended early by whoever closes the log.
-        thread::park_timeout(GATHER);
-        lines.clear();
-        lines.extend_from_slice(&first);
-        let mut records = 1_u64;
-        for line in waiting.try_iter().take(AT_ONCE) {
-            lines.extend_from_slice(&line);
-            records += 1;
-        }
-        match sink.write(&lines) {
-            Ok(()) => announce(&mut sink, shared, &mut announced),
-            Err(_) => _ = shared.dropped_write.fetch_add(records, Ordering::Relaxed),
-        }
-    }
-    announce(&mut sink, shared, &mut announced);
+/// The thread's own.
+struct Writer {
+    sink: Sink,
+    shared: Arc<Shared>,
+    /// What was lost and has been said.
+    announced: [u64; 2],
 }
 
-/// Says what was lost since it was said last.
-fn announce(sink: &mut Sink, shared: &Shared, announced: &mut [u64; 2]) {
-    let lost = [("queue", &shared.dropped_queue), ("write", &shared.dropped_write)];
-    for ((cause, count), announced) in lost.into_iter().zip(announced) {
-        let count = count.load(Ordering::Relaxed);
-        let new = count - *announced;
-        if new > 0 {
-            let line = format!("{{\"type\":\"dropped\",\"count\":{new},\"cause\":\"{cause}\"}}\n");
-            if sink.write(line.as_bytes()).is_ok() {
-                *announced = count;
+// === impl Writer ===
+
+impl Writer {
+    fn run(mut self) {
+        let mut lines = Vec::new();
+        // Idle, it sleeps until there is a record; busy, it takes all that gathers meanwhile.
+        while self.take(&mut lines) {
+            let mut rest = lines.as_slice();
+            while !rest.is_empty() {
+                let (piece, more) = rest.split_at(piece_bytes(rest));
+                rest = more;
+                match self.sink.write(piece) {
+                    Ok(()) => self.announce(),
+                    Err(_) => {
+                        let records = piece.iter().filter(|byte| **byte == b'\n').count();
+                        let records = u64::try_from(records).unwrap_or(u64::MAX);
+                        self.shared.dropped_write.fetch_add(records, Ordering::Relaxed);
+                    }
+                }
+            }
+            lines.clear();
+        }
+        self.announce();
+    }
+
+    /// Exchanges what is empty for what waits; `false` when nothing waits and nothing will come.
+    fn take(&self, lines: &mut Vec<u8>) -> bool {
+        let changed = &self.shared.changed;
+        let waiting = self.shared.lock();
+        let waiting = changed
+            .wait_while(waiting, |waiting| waiting.lines.is_empty() && !waiting.is_closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        let gathered = changed.wait_timeout_while(waiting, GATHER, |waiting| !waiting.is_closed);
+        let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut waiting.lines, lines);
+        !lines.is_empty() || !waiting.is_closed
+    }
+
+    /// Says what was lost since it was said last.
+    fn announce(&mut self) {
+        let lost = [("queue", &self.shared.dropped_queue), ("write", &self.shared.dropped_write)];
+        for ((cause, count), announced) in lost.into_iter().zip(&mut self.announced) {
+            let count = count.load(Ordering::Relaxed);
+            let new = count - *announced;
+            if new > 0 {
+                let line =
+                    format!("{{\"type\":\"dropped\",\"count\":{new},\"cause\":\"{cause}\"}}\n");
+                if self.sink.write(line.as_bytes()).is_ok() {
+                    *announced = count;
+                }
             }
         }
     }
+}
+
+/// How much of whole lines is written at once.
+fn piece_bytes(lines: &[u8]) -> usize {
+    let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+    if lines.len() <= AT_ONCE {
+        return lines.len();
+    }
+    let longer = || lines.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+    lines.get(..AT_ONCE).and_then(end).or_else(longer).unwrap_or(lines.len())
 }
 
 #[cfg(test)]

@@ -222,7 +222,7 @@ impl Desk {
             // The time that policies saw, where they saw one.
             let time = request.and_then(|request| request.now).unwrap_or_else(|| self.now());
             let record = Record { id: verdict.id(), protocol, time, trace, request, bundle, took };
-            log.push(record.line(log.config(), verdict));
+            log.push(|out| record.line(out, log.config(), verdict));
         }
     }
 
@@ -301,7 +301,8 @@ impl Desk {
         if let Some(log) = log {
             let time = request.now.unwrap_or_else(|| self.now());
             let record = Record { id, protocol, time, trace, request: Some(request), bundle, took };
-            log.push(record.filter_line(log.config(), filtered.decided, &filtered.allowed));
+            let (decided, allowed) = (filtered.decided, &filtered.allowed);
+            log.push(|out| record.filter_line(out, log.config(), decided, allowed));
         }
         Ok(filtered)
     }

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `pdp_decisions_total` | `protocol`, `reason` | decisions; the effect is allow for `permitted` and deny for all others; of `ext_authz` also denies of calls that are no question |
 //! | `pdp_decision_seconds` | `protocol`, `effect` | time to decide one question, without reading and writing messages; for `filter` and `authzen_search`, a whole call |
-//! | `pdp_unanswered_total` | `protocol`, `cause` | questions that got an error in place of an answer |
+//! | `pdp_unanswered_total` | `protocol`, `cause` | questions that got an error in place of a decision; `ext_authz` denies those |
 //! | `pdp_panics_total` | | HTTP requests that a fault of the sidecar ended before or after deciding |
 //! | `pdp_connections` | | connections that are open, of all listeners |
 //! | `pdp_in_flight_bytes` | | memory of messages that are arriving |

@@ -294,7 +294,7 @@ fn router(config: &Config, desk: Desk, health: HealthReporter) -> Router {
     .max_decoding_message_size(count(limits.message_bytes_max));
     builder(limits)
         .add_service(SizeRefused(authorization))
-        .add_service(SizeRefused(ext_authz))
+        .add_service(ext_authz)
         .add_service(health)
         .add_optional_service(config.reflection.then(reflection).flatten())
 }

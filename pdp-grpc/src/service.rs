@@ -9,7 +9,6 @@ mod stream;
 
 use std::sync::Arc;
 
-use prost::Message;
 use prost::bytes::Bytes;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
@@ -17,12 +16,13 @@ use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::STREAM_BYTES;
-use crate::codec::Wire;
+use crate::answer::Written;
+use crate::codec::{Outbound, Wire};
 use crate::config::Limits;
 use crate::desk::{Desk, Origin};
 use crate::metrics::Protocol;
+use crate::respond;
 use crate::respond::NoAnswer;
-use crate::{pb, respond};
 
 const AUTHORIZE: &str = "/pdp.v1.Authorization/Authorize";
 const BATCH: &str = "/pdp.v1.Authorization/AuthorizeBatch";
@@ -60,7 +60,7 @@ impl AuthorizationService {
         Self(Arc::new(Shared { desk, limits }))
     }
 
-    fn unary<A: Message + 'static>(
+    fn unary<A: Outbound>(
         &self,
         request: http::Request<Body>,
         bytes_max: u32,
@@ -73,7 +73,7 @@ impl AuthorizationService {
         Box::pin(async move { Ok(grpc.unary(method, request).await) })
     }
 
-    fn grpc<A: Message + 'static>(&self, bytes_max: u32) -> Grpc<Wire<A, Bytes>> {
+    fn grpc<A: Outbound>(&self, bytes_max: u32) -> Grpc<Wire<A, Bytes>> {
         let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         Grpc::new(Wire::default())
             .max_decoding_message_size(count(bytes_max))
@@ -116,10 +116,10 @@ impl Service<http::Request<Body>> for AuthorizationService {
 
 impl Shared {
     /// Refuses an answer that is too large: it would be cut off, or stop at the client.
-    fn fits<A: Message>(&self, protocol: Protocol, answer: A) -> Result<A, NoAnswer> {
-        let (bytes, bytes_max) = (answer.encoded_len(), self.limits.answer_bytes_max);
+    fn fits(&self, protocol: Protocol, bytes: usize) -> Result<(), NoAnswer> {
+        let bytes_max = self.limits.answer_bytes_max;
         if u32::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max) {
-            Ok(answer)
+            Ok(())
         } else {
             self.desk.answered(protocol, Err(NoAnswer::TooLarge { bytes, bytes_max }))
         }
@@ -128,7 +128,7 @@ impl Shared {
 
 // === impl Unary ===
 
-impl<A: Message + 'static> UnaryService<Bytes> for Unary<A> {
+impl<A: Outbound> UnaryService<Bytes> for Unary<A> {
     type Response = A;
     type Future = BoxFuture<Response<A>, Status>;
 
@@ -148,7 +148,7 @@ impl<A: Message + 'static> UnaryService<Bytes> for Unary<A> {
 // === impl Streamed ===
 
 impl StreamingService<Bytes> for Streamed {
-    type Response = pb::AuthorizeStreamResponse;
+    type Response = Written;
     type ResponseStream = stream::Answers;
     type Future = std::future::Ready<Result<Response<Self::ResponseStream>, Status>>;
 
@@ -164,10 +164,12 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
     use pdp_core::{Decider, Live};
+    use prost::Message;
 
     use super::*;
     use crate::config::Config;
     use crate::desk::kept_bytes;
+    use crate::pb;
 
     #[test]
     fn memory_is_kept_from_request_to_request_and_does_not_grow() {

@@ -279,7 +279,7 @@ fn serve(log: &Path, socket: Option<&Path>) -> Served {
         config.unix = socket.map(UnixSocket::private);
         config.log = Some(LogConfig {
             target: LogTarget::File { path: log.to_owned(), file_bytes_max: 1 << 30, files_max: 1 },
-            queue_records_max: 1 << 16,
+            queue_bytes_max: 64 << 20,
             context: true,
             mask: Vec::new(),
         });

@@ -202,7 +202,7 @@ async fn metrics() -> BTreeSet<String> {
             file_bytes_max: 1 << 20,
             files_max: 1,
         },
-        queue_records_max: 16,
+        queue_bytes_max: 64 << 20,
         context: false,
         mask: Vec::new(),
     };

@@ -58,7 +58,7 @@ async fn bare(served: &Served) -> AuthorizationClient<Channel> {
 fn logged(path: &Path) -> LogConfig {
     LogConfig {
         target: LogTarget::File { path: path.to_owned(), file_bytes_max: 1 << 30, files_max: 1 },
-        queue_records_max: 1 << 16,
+        queue_bytes_max: 64 << 20,
         context: true,
         mask: vec!["linkToken".to_owned()],
     }

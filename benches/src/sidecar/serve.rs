@@ -67,7 +67,7 @@ pub(super) fn pdp(at: &str, bundle: &Path, settings: &[&str]) -> Result<(), Stri
 fn log(path: &str) -> LogConfig {
     LogConfig {
         target: LogTarget::File { path: path.into(), file_bytes_max: 1 << 30, files_max: 1 },
-        queue_records_max: 1 << 16,
+        queue_bytes_max: 64 << 20,
         context: false,
         mask: Vec::new(),
     }

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use prost::Message;
+
 use super::*;
+use crate::desk::Verdict;
 
 fn allow() -> pb::AuthorizeResponse {
     let leg = |role: &str| pb::Leg {
@@ -168,7 +171,9 @@ fn an_allow_that_something_speaks_against_is_refused() {
 
 #[test]
 fn what_this_edge_denies_itself_is_a_whole_answer() {
-    let answer = read(write(&Verdict::refused("why".to_owned()))).unwrap();
+    let mut bytes = Vec::new();
+    response(&mut bytes, &Verdict::refused("why".to_owned()), None);
+    let answer = read(pb::AuthorizeResponse::decode(&*bytes).unwrap()).unwrap();
     assert_eq!(
         (answer.effect, answer.reason, answer.message.as_str()),
         (Effect::Deny, Reason::InvalidRequest, "why")

@@ -14,9 +14,6 @@ use crate::desk::Verdict;
 use crate::metrics::Protocol;
 use crate::trace::TraceParent;
 
-/// A typical record.
-const BYTES: usize = 768;
-
 /// What is recorded of a decision.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
@@ -40,8 +37,8 @@ struct Object<'o> {
 
 impl Record<'_> {
     /// The line of one decision.
-    pub(crate) fn line(&self, config: &LogConfig, verdict: &Verdict<'_>) -> Vec<u8> {
-        self.object(config, |object| {
+    pub(crate) fn line(&self, out: &mut Vec<u8>, config: &LogConfig, verdict: &Verdict<'_>) {
+        self.object(out, config, |object| {
             let allows = verdict.effect() == pdp_core::Effect::Allow;
             object.text("decision", if allows { "allow" } else { "deny" });
             object.text("reason", verdict.reason().as_str());
@@ -85,11 +82,12 @@ impl Record<'_> {
     /// The line of a filter: of what was filtered, how much there was and what is allowed.
     pub(crate) fn filter_line(
         &self,
+        out: &mut Vec<u8>,
         config: &LogConfig,
         candidates: usize,
         allowed: &[u32],
-    ) -> Vec<u8> {
-        self.object(config, |object| {
+    ) {
+        self.object(out, config, |object| {
             if let Some(request) = self.request {
                 object.uid("principal", request.principal);
                 for (name, uid) in [("action", request.action), ("resource", request.resource)] {
@@ -103,9 +101,8 @@ impl Record<'_> {
         })
     }
 
-    fn object(&self, config: &LogConfig, middle: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
-        let mut out = Vec::with_capacity(BYTES);
-        let mut object = Object::begin(&mut out);
+    fn object(&self, out: &mut Vec<u8>, config: &LogConfig, middle: impl FnOnce(&mut Object<'_>)) {
+        let mut object = Object::begin(out);
         object.text("type", "decision");
         object.text("decision_id", std::str::from_utf8(&self.id.text()).unwrap_or_default());
         object.text("time", &self.time.to_string());
@@ -143,7 +140,6 @@ impl Record<'_> {
         object.raw("latency_ns", self.took.as_nanos());
         object.end();
         out.push(b'\n');
-        out
     }
 }
 

@@ -18,7 +18,7 @@ use crate::desk::Verdict;
 use crate::metrics::Protocol;
 
 fn config(target: LogTarget) -> LogConfig {
-    LogConfig { target, queue_records_max: 16, context: true, mask: vec!["secret".to_owned()] }
+    LogConfig { target, queue_bytes_max: 256 << 10, context: true, mask: vec!["secret".to_owned()] }
 }
 
 fn file(path: &Path, file_bytes_max: u64, files_max: u32) -> LogTarget {
@@ -61,7 +61,8 @@ fn no_text_begins_a_line_or_ends_a_string_and_masked_names_keep_their_values() {
         took: Duration::from_nanos(7),
     };
     let verdict = Verdict::refused(hostile.to_owned());
-    let line = record.line(&config(LogTarget::Stdout), &verdict);
+    let mut line = Vec::new();
+    record.line(&mut line, &config(LogTarget::Stdout), &verdict);
     assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     assert!(line.iter().all(|byte| *byte >= b' ' || *byte == b'\n'), "control characters");
     let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
@@ -80,8 +81,9 @@ fn no_text_begins_a_line_or_ends_a_string_and_masked_names_keep_their_values() {
 
     // Without values there are keys.
     let keys_only = LogConfig { context: false, ..config(LogTarget::Stdout) };
-    let line: serde_json::Value =
-        serde_json::from_slice(&record.line(&keys_only, &verdict)).unwrap();
+    let mut bytes = Vec::new();
+    record.line(&mut bytes, &keys_only, &verdict);
+    let line: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(line["context_keys"], serde_json::json!([hostile, "secret", "list", "who"]));
     assert_eq!(line["context"], serde_json::Value::Null);
 }
@@ -107,7 +109,7 @@ fn a_line_that_was_cut_off_stays_one_by_itself() {
     let path = folder.path().join("log");
     fs::write(&path, "whole\ncut o").unwrap();
     let log = DecisionLog::start(config(file(&path, 1 << 20, 1))).unwrap();
-    log.push(b"next\n".to_vec());
+    log.push(|out| out.extend_from_slice(b"next\n"));
     drop(log);
     assert_eq!(text(&path), "whole\ncut o\nnext\n");
 }
@@ -118,7 +120,7 @@ fn a_full_disk_costs_records_and_they_are_counted() {
     let log = DecisionLog::start(config(file(Path::new("/dev/full"), u64::MAX, 0))).unwrap();
     let mut handed_over = 0;
     while log.counts().dropped_write == 0 {
-        log.push(b"line\n".to_vec());
+        log.push(|out| out.extend_from_slice(b"line\n"));
         handed_over += 1;
         std::thread::yield_now();
     }
@@ -137,7 +139,7 @@ fn a_queue_that_is_full_costs_records_which_are_counted_and_announced() {
     let log = DecisionLog::start(config(file(&path, u64::MAX, 0))).unwrap();
     let line = [vec![b'x'; 4_000], vec![b'\n']].concat();
     while log.counts().dropped_queue == 0 {
-        log.push(line.clone());
+        log.push(|out| out.extend_from_slice(&line));
     }
     let lost = log.counts().dropped_queue;
     let announced = std::thread::spawn(move || {
@@ -150,4 +152,15 @@ fn a_queue_that_is_full_costs_records_which_are_counted_and_announced() {
     assert_eq!(announced["type"], "dropped");
     assert_eq!(announced["cause"], "queue");
     assert_eq!(announced["count"], lost);
+}
+
+#[test]
+fn lines_are_written_in_pieces_that_end_with_them() {
+    let long = [vec![b'x'; AT_ONCE + 10], vec![b'\n']].concat();
+    let short = vec![b'y', b'\n'];
+    assert_eq!(piece_bytes(&short), 2);
+    assert_eq!(piece_bytes(&[long.clone(), short.clone()].concat()), long.len());
+    let many = short.repeat(AT_ONCE);
+    assert_eq!(piece_bytes(&many), AT_ONCE);
+    assert_eq!(piece_bytes(&[short, long].concat()), 2);
 }

@@ -19,7 +19,7 @@ fn a_fault_has_an_answer_even_where_its_record_breaks_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let target =
         LogTarget::File { path: folder.path().join("log"), file_bytes_max: 1 << 20, files_max: 1 };
-    let log = LogConfig { target, queue_records_max: 4, context: true, mask: Vec::new() };
+    let log = LogConfig { target, queue_bytes_max: 64 << 20, context: true, mask: Vec::new() };
     let log = Some(DecisionLog::start(log).unwrap());
     let telemetry = Arc::new(Telemetry { log, ..Telemetry::default() });
     let live = Arc::new(Live::new(Decider::no_bundle()));

@@ -2,59 +2,50 @@
 //!
 //! They run on the thread that received the message, like single ones, and stop at the time that a request may take.
 
+use prost::Message;
+
 use super::{Shared, one};
+use crate::answer::{Put, Written};
 use crate::desk::{Asker, Candidates, Filtered, Origin, Part, Room, isolated};
 use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
 use crate::until::Until;
-use crate::{answer, authorize, pb, respond};
+use crate::{answer, authorize, pb};
 
+/// Room for most results.
+const RESULT_BYTES: usize = 256;
 /// So many questions of a batch go between two looks at the clock.
 const BETWEEN_LOOKS: usize = 64;
 
 /// Answers the bytes of a batch.
-pub(super) fn batch(
-    shared: &Shared,
-    origin: &Origin,
-    message: &[u8],
-) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
-    shared
-        .desk
-        .answered(Protocol::Batch, batch_results(shared, origin, message))
-        .and_then(|response| shared.fits(Protocol::Batch, response))
+pub(super) fn batch(shared: &Shared, origin: &Origin, message: &[u8]) -> Result<Written, NoAnswer> {
+    let written = shared.desk.answered(Protocol::Batch, results(shared, origin, message))?;
+    shared.fits(Protocol::Batch, written.0.len())?;
+    Ok(written)
 }
 
-fn batch_results(
-    shared: &Shared,
-    origin: &Origin,
-    message: &[u8],
-) -> Result<pb::AuthorizeBatchResponse, NoAnswer> {
+/// An `AuthorizeBatchResponse`.
+fn results(shared: &Shared, origin: &Origin, message: &[u8]) -> Result<Written, NoAnswer> {
     let until = Until::new(shared.limits.request_timeout_ms);
     let requests = authorize::read_batch(message)?;
     let max = shared.limits.batch_questions_max;
     few_enough(requests.len(), max, "questions", "batch_questions_max")?;
     let decider = shared.desk.snapshot();
     let asker = Asker { protocol: Protocol::Batch, origin };
-    let mut results = Vec::with_capacity(requests.len());
+    let mut out = Vec::with_capacity(requests.len().saturating_mul(RESULT_BYTES));
+    let mut put = Put::at(&mut out);
     for few in requests.chunks(BETWEEN_LOOKS) {
         until.look()?;
         for request in few {
-            results.push(result(one::decide(shared, asker, &decider, request)));
+            answer::result(&mut put, 1, |out| {
+                one::decide(shared, asker, &decider, request, None, out)
+            });
         }
     }
-    let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
-    Ok(pb::AuthorizeBatchResponse { results, bundle })
-}
-
-/// What one of many questions got, as a message.
-pub(super) fn result(answered: Result<pb::AuthorizeResponse, NoAnswer>) -> pb::AuthorizeResult {
-    use pb::authorize_result::Result as Kind;
-    pb::AuthorizeResult {
-        result: Some(match answered {
-            Ok(answer) => Kind::Answer(answer),
-            Err(no_answer) => Kind::Failure(respond::failure(&no_answer)),
-        }),
+    if let Some(bundle) = decider.bundle() {
+        answer::bundle_name(&mut put, 2, bundle);
     }
+    Ok(Written(out))
 }
 
 /// Answers the bytes of a filter.
@@ -82,7 +73,9 @@ pub(super) fn filter(
         let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
         Ok(pb::FilterResponse { bundle, ..write(filtered) })
     });
-    desk.answered(protocol, answered).and_then(|response| shared.fits(protocol, response))
+    let response = desk.answered(protocol, answered)?;
+    shared.fits(protocol, response.encoded_len())?;
+    Ok(response)
 }
 
 fn write(filtered: Filtered) -> pb::FilterResponse {

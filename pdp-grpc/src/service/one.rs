@@ -1,20 +1,27 @@
 //! `Authorize`: one question, one snapshot, one answer; and why, where that is asked for.
 
-use pdp_core::Decider;
+use pdp_core::{Bundle, Decider};
 
 use super::Shared;
+use crate::answer::Written;
 use crate::desk::{Asker, Origin, Room, isolated};
 use crate::metrics::Protocol;
 use crate::respond::NoAnswer;
 use crate::{answer, authorize, pb};
+
+/// Room for most answers.
+const BYTES: usize = 512;
 
 /// Answers the bytes of a question.
 pub(super) fn answer(
     shared: &Shared,
     origin: &Origin,
     message: &[u8],
-) -> Result<pb::AuthorizeResponse, NoAnswer> {
-    with_bundle(shared, Asker { protocol: Protocol::Authorize, origin }, message)
+) -> Result<Written, NoAnswer> {
+    let mut out = Vec::with_capacity(BYTES);
+    let asker = Asker { protocol: Protocol::Authorize, origin };
+    with_bundle(shared, asker, message, &mut out)?;
+    Ok(Written(out))
 }
 
 /// Answers the bytes of a question, from the bundle in force.
@@ -22,20 +29,25 @@ pub(super) fn with_bundle(
     shared: &Shared,
     asker: Asker<'_>,
     message: &[u8],
-) -> Result<pb::AuthorizeResponse, NoAnswer> {
+    out: &mut Vec<u8>,
+) -> Result<(), NoAnswer> {
     let decider = shared.desk.snapshot();
-    let response = decide(shared, asker, &decider, message)?;
-    let bundle = decider.bundle().map(|bundle| answer::write_bundle(bundle));
-    shared.fits(asker.protocol, pb::AuthorizeResponse { bundle, ..response })
+    let begin = out.len();
+    let bundle = decider.bundle().map(|bundle| &**bundle);
+    decide(shared, asker, &decider, message, bundle, out)?;
+    shared.fits(asker.protocol, out.len() - begin)
 }
 
-/// Decides the bytes of a question. The answer does not name the bundle.
+/// Decides the bytes of a question and appends an `AuthorizeResponse` that names `bundle`. After an error `out` may end
+/// with half of one.
 pub(super) fn decide(
     shared: &Shared,
     asker: Asker<'_>,
     decider: &Decider,
     message: &[u8],
-) -> Result<pb::AuthorizeResponse, NoAnswer> {
+    bundle: Option<&Bundle>,
+    out: &mut Vec<u8>,
+) -> Result<(), NoAnswer> {
     // A panic costs the question that caused it, and its memory.
     let answered = isolated(|room| {
         let Room { arena, scratch } = room;
@@ -44,19 +56,16 @@ pub(super) fn decide(
         let asked = authorize::read_asked(message, desk.now(), arena, depth_max)?;
         let caller = &*asker.origin.caller;
         let verdict = desk.decide(asker, decider, scratch, &asked.request).for_caller()?;
-        let mut response = answer::write(&verdict);
-        if asked.explain {
-            response.explanation = Some(match caller.explain {
-                true => answer::write_explanation(desk.explain(
-                    caller,
-                    decider,
-                    scratch,
-                    &asked.request,
-                )),
-                false => pb::Explanation { legs: Vec::new(), withheld: WITHHELD.to_owned() },
-            });
+        answer::response(out, &verdict, bundle);
+        // What it adds is a field of its own, and fields may come in any order.
+        if asked.explain && caller.explain {
+            let why = desk.explain(caller, decider, scratch, &asked.request);
+            answer::explanation(out, &answer::write_explanation(why));
+        } else if asked.explain {
+            let withheld = WITHHELD.to_owned();
+            answer::explanation(out, &pb::Explanation { legs: Vec::new(), withheld });
         }
-        Ok(response)
+        Ok(())
     });
     shared.desk.answered(asker.protocol, answered)
 }

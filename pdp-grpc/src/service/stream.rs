@@ -10,10 +10,14 @@ use prost::bytes::Bytes;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
-use super::{Shared, many, one};
+use super::{Shared, one};
+use crate::answer::{Put, Written};
 use crate::desk::{Asker, Origin};
 use crate::metrics::Protocol;
-use crate::{authorize, pb, respond};
+use crate::{answer, authorize, respond};
+
+/// Room for most answers.
+const BYTES: usize = 512;
 
 /// The answers to a stream of questions.
 pub(super) struct Answers {
@@ -30,20 +34,26 @@ impl Answers {
         Self { shared, origin, questions: Some(questions) }
     }
 
-    fn answer(&self, message: &[u8]) -> Result<pb::AuthorizeStreamResponse, Status> {
+    /// An `AuthorizeStreamResponse`.
+    fn answer(&self, message: &[u8]) -> Result<Written, Status> {
         let question = match authorize::read_numbered(message) {
             Ok(question) => question,
             // Without an id there is nobody to tell it to.
             Err(malformed) => return Err(respond::status(&malformed.into())),
         };
         let asker = Asker { protocol: Protocol::Stream, origin: &self.origin };
-        let result = many::result(one::with_bundle(&self.shared, asker, question.request));
-        Ok(pb::AuthorizeStreamResponse { id: question.id, result: Some(result) })
+        let mut out = Vec::with_capacity(BYTES);
+        let mut put = Put::at(&mut out);
+        put.number(1, question.id);
+        answer::result(&mut put, 2, |out| {
+            one::with_bundle(&self.shared, asker, question.request, out)
+        });
+        Ok(Written(out))
     }
 }
 
 impl Stream for Answers {
-    type Item = Result<pb::AuthorizeStreamResponse, Status>;
+    type Item = Result<Written, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(questions) = &mut self.questions else { return Poll::Ready(None) };

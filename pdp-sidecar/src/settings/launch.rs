@@ -19,8 +19,8 @@ use crate::traces::TracesConfig;
 
 /// Time between two looks at files when nothing else is said, in milliseconds.
 const POLL_MS: u32 = 1_000;
-/// Some 50 MB of records that may wait for a slow disk.
-const LOG_QUEUE_RECORDS_MAX: u32 = 65_536;
+/// Memory of records that may wait for a slow disk, a hundred thousand of them.
+const LOG_QUEUE_BYTES_MAX: u32 = 64 << 20;
 /// Size at which the decision log begins a new file when nothing else is said.
 const LOG_FILE_BYTES: u64 = 100 << 20;
 /// How many old files of it are kept when nothing else is said.
@@ -219,7 +219,7 @@ impl Layered {
         };
         Some(LogConfig {
             target,
-            queue_records_max: LOG_QUEUE_RECORDS_MAX,
+            queue_bytes_max: LOG_QUEUE_BYTES_MAX,
             context: said.log_context.unwrap_or(false),
             mask: said.log_mask,
         })
