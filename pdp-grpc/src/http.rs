@@ -1,8 +1,8 @@
 //! HTTP/1.1 for what is not gRPC: a listener with a limit on everything, and its end.
 //!
 //! It knows no protocol; `admin` and `authzen` say what is served. Connections come from `accept`, with its limits, TLS
-//! and ends. One that does not send its headers is cut, and when draining begins each finishes the request that it is at.
-//! A panic costs the request that caused it, which gets status 500.
+//! and ends. One that does not send its headers is cut; when draining begins, or it is old enough, each finishes the
+//! request that it is at. A panic costs the request that caused it, which gets status 500.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
 use tower::ServiceExt;
 
@@ -48,6 +48,8 @@ pub(crate) struct Service {
     pub(crate) head_timeout: Duration,
     /// From the head of a request to its answer.
     pub(crate) request_timeout: Duration,
+    /// Age at which a connection ends after the request that it is at.
+    pub(crate) connection_age: Duration,
 }
 
 // === impl HttpListener ===
@@ -91,6 +93,7 @@ impl Service {
     }
 
     async fn connection(self, connection: Connection, mut stop: watch::Receiver<bool>) {
+        let age = sleep(self.connection_age);
         let peer = connection.peer().clone();
         let mut builder = http1::Builder::new();
         builder
@@ -111,6 +114,7 @@ impl Service {
             // How a connection ends is its client's business.
             _ = &mut serving => return,
             _ = stop.wait_for(|stop| *stop) => {}
+            () = age => {}
         }
         serving.as_mut().graceful_shutdown();
         let _ = serving.await;

@@ -213,6 +213,7 @@ impl BoundServer {
             header_bytes_max: limits.header_list_bytes_max,
             head_timeout: ms(limits.greeting_timeout_ms),
             request_timeout: ms(limits.request_timeout_ms),
+            connection_age: ms(limits.connection_age_ms),
         };
         let (admin_service, admin_ends) = (service(asked.router()), terms.cut.clone());
         // Beside the data: what becomes of it is nothing that requests should notice.

@@ -7,6 +7,7 @@ use pdp_grpc::{CallerRule, ClientOptions, Who, Whom};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_stream::StreamExt;
@@ -169,5 +170,24 @@ async fn connections_are_counted_and_so_are_those_that_are_turned_away() {
     assert!(text.contains("pdp_shed_total{cause=\"connections\"} 1\n"), "{text}");
     // Two, and the one that asks for the metrics.
     assert!(text.contains("pdp_connections 3\n"), "{text}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_for_http_ends_politely_when_it_is_old() {
+    let server = Running::start(|config| {
+        config.limits.connection_age_ms = 200;
+        config.http = Some(ANY_PORT);
+    });
+    let mut stream = TcpStream::connect(server.http.unwrap()).await.unwrap();
+    let bytes = ALICE.len();
+    let request = format!(
+        "{EVALUATION} HTTP/1.1\r\nhost: pdp\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n{ALICE}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // It is kept for the next request, until it is old; the end is one that a client sees as such.
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("no_bundle"), "{answer}");
     server.stop().await;
 }
