@@ -27,7 +27,7 @@ fn loosely<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
         .iter()
         .filter(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, it)| it)
-        .last()
+        .next_back()
 }
 
 /// How many members a text has, those counted that a reader drops who takes one of two.
