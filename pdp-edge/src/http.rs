@@ -8,13 +8,13 @@ use std::ops::RangeInclusive;
 
 use pdp_core::json::Arena;
 use pdp_core::{
-    Claim, Datetime, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Route, Uid,
+    Claim, Datetime, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Request, Route, Uid,
     UidTemplate, Value,
 };
 
 use crate::mcp::{Fault, Message, asked};
 use crate::path::{PathError, Target};
-use crate::route::{Matched, Router};
+use crate::route::{Matched, Router, fill};
 
 /// A call as a proxy tells of it. What the client chose is bytes, because nobody has checked it yet.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +146,7 @@ impl<'a> Router<'a> {
         let none = |refusal| Refused { refusal, route: None, message: None };
         let (mut matched, line) = self.matched(message, arena).map_err(none)?;
         let route = Some(matched.route());
-        if matched.ready.mcp_server.is_some() {
+        if matched.server.is_some() {
             let read = Message::read(line.method, message.headers, message.body, arena);
             matched.message = Some(read.map_err(|unread| Refused {
                 refusal: Refusal::Mcp(unread.fault),
@@ -197,18 +197,17 @@ impl<'a> Router<'a> {
         };
         let entity = |table: &'a UidTemplate, own: Option<UidTemplate>| match own {
             Some(own) => {
-                let id = fill(&own.parts, arena, value).ok_or(Refusal::Extension)?;
-                Ok(Uid::new(arena.alloc_str(&own.entity_type), id))
+                let id = fill(&own.parts, value).ok_or(Refusal::Extension)?;
+                Ok(Uid::new(arena.alloc_str(&own.entity_type), arena.alloc_str(&id)))
             }
             None => uid(table, arena, value),
         };
-        let (action, resource, input) = match (&ready.mcp_server, &matched.message) {
+        let (action, resource, input) = match (&matched.server, &matched.message) {
             (Some(server), Some(said)) => {
                 if own.action.is_some() || own.resource.is_some() {
                     return Err(Refusal::UnknownExtension);
                 }
-                // The table was checked, so something fills it, and there is one.
-                let server = fill(server, arena, value).ok_or(Refusal::NoRoute)?;
+                // The table was checked, so there is one.
                 let mcp = self.routes.mcp.as_ref().ok_or(Refusal::NoRoute)?;
                 let asked = asked(mcp, server, said, self.decider, arena);
                 let asked = asked.map_err(Refusal::Mcp)?;
@@ -360,24 +359,8 @@ fn uid<'a, 'v>(
     value: impl Fn(&str) -> Option<&'v str>,
 ) -> Result<Uid<'a>, Refusal> {
     // The table was checked, so something fills it.
-    let id = fill(&template.parts, arena, value).ok_or(Refusal::NoRoute)?;
-    Ok(Uid::new(&template.entity_type, id))
-}
-
-/// A text with placeholders, filled in; `None` if nothing fills one.
-pub(crate) fn fill<'a, 'v>(
-    parts: &[Part],
-    arena: &'a Arena,
-    value: impl Fn(&str) -> Option<&'v str>,
-) -> Option<&'a str> {
-    let mut text = String::new();
-    for part in parts {
-        match part {
-            Part::Text(plain) => text.push_str(plain),
-            Part::Hole(name) => text.push_str(value(name)?),
-        }
-    }
-    Some(arena.alloc_str(&text))
+    let id = fill(&template.parts, value).ok_or(Refusal::NoRoute)?;
+    Ok(Uid::new(&template.entity_type, arena.alloc_str(&id)))
 }
 
 /// What the proxy's operator says in place of the table.

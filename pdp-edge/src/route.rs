@@ -3,7 +3,7 @@
 //! Routes stand in the order of [`pdp_core`]'s table rule, most specific first, and the first that fits is taken; a call
 //! costs at most a comparison of its segments with each route. It does not build entities; `http` does.
 
-use pdp_core::{Decider, ReadyRoute, Route, Routes, Segment};
+use pdp_core::{Decider, Part, ReadyRoute, Route, Routes, Segment};
 
 use crate::mcp::Message;
 use crate::path::decode;
@@ -22,6 +22,8 @@ pub struct Matched<'r> {
     pub(crate) ready: &'r ReadyRoute,
     /// Names and values, without escapes.
     pub(crate) parameters: Vec<(&'r str, String)>,
+    /// The name of the server to which a call is a message, if it is one.
+    pub(crate) server: Option<String>,
     /// What a call says that is a message.
     pub(crate) message: Option<Message<'r>>,
 }
@@ -53,7 +55,14 @@ impl<'r> Router<'r> {
                 }
             }
         }
-        Some(Matched { ready, parameters, message: None })
+        let server = match &ready.mcp_server {
+            Some(parts) => Some(fill(parts, |name| {
+                let (_, value) = parameters.iter().find(|(key, _)| *key == name)?;
+                Some(value.as_str())
+            })?),
+            None => None,
+        };
+        Some(Matched { ready, parameters, server, message: None })
     }
 }
 
@@ -86,10 +95,27 @@ impl<'r> Matched<'r> {
         &self.ready.route
     }
 
+    /// The name of the server to which the call is a message, if its route says that it is one.
+    pub fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
     /// The message that the call is, if its route says that it is one.
     pub fn message(&self) -> Option<&Message<'r>> {
         self.message.as_ref()
     }
+}
+
+/// A text with placeholders, filled in; `None` if nothing fills one.
+pub(crate) fn fill<'v>(parts: &[Part], value: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Text(plain) => text.push_str(plain),
+            Part::Hole(name) => text.push_str(value(name)?),
+        }
+    }
+    Some(text)
 }
 
 #[cfg(test)]

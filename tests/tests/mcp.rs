@@ -7,8 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pdp_core::json::Arena;
-use pdp_core::{Bundle, Datetime, LoadLimits};
-use pdp_edge::mcp::{About, ListFilter, Message, SseFilter, Unread};
+use pdp_core::{
+    Bundle, Datetime, DecideOptions, Decider, LoadLimits, Request, Scratch, Uid, Value as Datum,
+};
+use pdp_edge::mcp::{About, List, ListFilter, Message, SseFilter, Unread, item};
 use pdp_tests::check::{Check, Client};
 use pdp_tests::desk;
 use pdp_tests::served::{self, Served};
@@ -289,6 +291,44 @@ async fn what_a_message_says_is_what_is_asked() {
         }
     }
     served.stop().await;
+}
+
+#[test]
+fn a_list_shows_what_the_same_policies_let_be_seen() {
+    let decider = Decider::new(served::bundle("agent-tools"));
+    let mcp = decider.bundle().unwrap().routes().unwrap().mcp.as_ref().unwrap();
+    let arena = Arena::new();
+    let shown = |server: &str, list: List, names: &[&str], person: &str, bot: &str| {
+        let mut scratch = Scratch::new();
+        let mut seen = Vec::new();
+        for name in names {
+            let (action, resource) = item(mcp, server, list, name, &arena).unwrap();
+            let audience = format!("https://{server}.mcp.example");
+            let context = [
+                ("tokenIssuedAt", Datum::Datetime(Datetime(NOW * 1_000))),
+                ("audience", Datum::String(&audience)),
+            ];
+            let mut request =
+                Request::new(Uid::new("Agentic::Agent", bot), action, resource, &context);
+            request.on_behalf_of = Some(Uid::new("Agentic::User", person));
+            request.now = Some(Datetime(NOW * 1_000));
+            if decider.decide_with(&mut scratch, &request, &DecideOptions::STANDARD).is_allowed() {
+                seen.push((*name).to_owned());
+            }
+        }
+        seen
+    };
+    let crm = ["search", "get_contact", "get_contract", "nothing"];
+    assert_eq!(shown("crm", List::Tools, &crm, "alice", "crm-bot"), ["search", "get_contact"]);
+    assert_eq!(shown("crm", List::Tools, &crm, "farah", "crm-bot"), [""; 0]);
+    // What takes an approval to be called, and has an action of its own, may be seen.
+    let pay = ["transfer_funds", "list_payments"];
+    assert_eq!(shown("pay", List::Tools, &pay, "chen", "pay-bot"), pay);
+    let files = ["accounts/tallis", "accounts/tallis/renewal", "accounts/{x}"];
+    assert_eq!(shown("crm", List::Resources, &files, "bruno", "crm-bot"), ["accounts/tallis"]);
+    assert_eq!(shown("crm", List::Templates, &files, "bruno", "crm-bot"), ["accounts/tallis"]);
+    let prompts = ["summarise_account", "board_brief"];
+    assert_eq!(shown("crm", List::Prompts, &prompts, "alice", "crm-bot"), ["summarise_account"]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use pdp_core::json::{Arena, read_attribute};
 use pdp_core::{Decider, ReadyKind, ReadyMcp, RequestLimits, Uid, UidTemplate, Value};
 
 use super::message::{About, Fault, Kind, List, Message};
-use crate::http::fill;
+use crate::route::fill;
 
 /// The parts of a question that a message says.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,6 @@ impl Names<'_> {
             "method" => self.method,
             _ => None,
         };
-        Some(Uid::new(&template.entity_type, fill(&template.parts, arena, value)?))
+        Some(Uid::new(&template.entity_type, arena.alloc_str(&fill(&template.parts, value)?)))
     }
 }

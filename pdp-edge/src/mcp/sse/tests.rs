@@ -1,6 +1,9 @@
 //! Streams of events, whole and in pieces.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use super::super::list::tests::filter;
+use super::super::message::{About, Kind, Message, Revision};
 use super::*;
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"yes"},{"name":"no"}]}}"#;
@@ -73,4 +76,22 @@ fn what_could_be_taken_for_an_answer_is_not_given_on() {
 fn an_event_that_is_too_large_becomes_an_empty_list() {
     let stream = format!("data: {}\n\ndata: {LIST}\n\n", "x".repeat(EVENT_BYTES_MAX));
     assert_eq!(shown(&stream, 4096), format!("data: {EMPTY}\n\ndata: {SHOWN}\n\n"));
+}
+
+#[test]
+fn lists_are_filtered_in_a_stream_that_answers_no_request() {
+    let message = Message {
+        kind: Kind::Stream,
+        revision: Revision::June2025,
+        method: "",
+        id: None,
+        about: About::Server,
+        arguments: None,
+    };
+    let mut sse = SseFilter::new(ListFilter::new(&message, 0).unwrap());
+    let called = r#"{"jsonrpc":"2.0","id":3,"result":{"content":[]}}"#;
+    let stream = format!("data: {called}\n\ndata: {LIST}\n\ndata: {{\n\n");
+    let out = sse.feed(stream.as_bytes(), &mut |item| item.name == "yes");
+    let expected = format!("data: {called}\n\ndata: {SHOWN}\n\ndata: \n\n");
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
