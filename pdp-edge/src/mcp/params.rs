@@ -72,6 +72,8 @@ impl<'a> Params<'a> {
             let name = name.ok_or(Fault::Params)?;
             let sound = !name.is_empty()
                 && name.len() <= NAME_BYTES_MAX
+                // A server may trim it.
+                && name.trim() == name
                 && !name.chars().any(char::is_control);
             if sound { Ok(name) } else { Err(Fault::Params) }
         };

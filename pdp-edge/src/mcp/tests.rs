@@ -193,6 +193,11 @@ fn what_two_readers_could_read_differently_is_refused() {
 fn what_is_no_message_is_refused() {
     for body in ["[]", r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#] {
         refused(body, Fault::Batch);
+        // In every revision, also in those that know batches.
+        for revision in Revision::ALL {
+            let headers = [JSON, ("mcp-protocol-version", revision.name())];
+            assert_eq!(fault(&headers, body), Some(Fault::Batch));
+        }
     }
     refused(r#"[{"a":1,"a":1}]"#, Fault::Json);
     for body in [
@@ -226,6 +231,8 @@ fn what_is_no_message_is_refused() {
     for (method, params) in [
         ("tools/call", ""),
         ("tools/call", r#""name":"""#),
+        ("tools/call", r#""name":" a""#),
+        ("tools/call", r#""name":"a\u2003""#),
         ("tools/call", r#""name":1"#),
         ("tools/call", r#""name":"a\u0000b""#),
         ("tools/call", r#""name":"a","arguments":[]"#),
