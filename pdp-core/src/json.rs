@@ -11,6 +11,7 @@
 //! warm-up and `reset` nothing is allocated from the system.
 //! This module converts; whether a request fits the schema is for `decide` to say.
 
+mod attribute;
 mod cursor;
 mod request;
 mod uid;
@@ -20,6 +21,8 @@ use std::fmt;
 
 pub use bumpalo::Bump as Arena;
 
+pub use attribute::read_attribute;
+pub use cursor::{Cursor, Kind};
 pub use request::{read_entities, read_request, read_request_as_cedar};
 pub use uid::read_uid;
 

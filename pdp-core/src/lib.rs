@@ -103,8 +103,9 @@ pub use outcome::{
 pub use overlay::{ChangeError, EntityChange, OverlaySize};
 pub use request::{InlineEntity, Request, Uid, Value};
 pub use routes::{
-    Claim, Denial, Fact, Identity, Literal, OWN_EXTENSIONS, Part, ReadyRoute, Route, RouteTable,
-    Routes, ScopesClaim, Segment, UidTemplate,
+    Claim, Denial, Fact, Identity, Literal, Mcp, McpDenial, McpKind, McpMode, McpRoute,
+    OWN_EXTENSIONS, Part, ReadyKind, ReadyMcp, ReadyRoute, Route, RouteTable, Routes, ScopesClaim,
+    Segment, UidTemplate,
 };
 pub use scratch::Scratch;
 

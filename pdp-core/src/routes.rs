@@ -19,6 +19,9 @@
 //! fills, denies the call (`extension_malformed`). So does any other name that begins with `pdp.` (`unknown_extension`).
 //! All other extensions are there for the context, `key = { extension = "name" }`.
 //!
+//! A route with `mcp` takes calls that are messages of the Model Context Protocol; `routes/mcp.rs` describes its keys and
+//! those of `[mcp]`. It has no `action`, `resource` or `deny`, and no `pdp.action` or `pdp.resource` in their place.
+//!
 //! Of the routes that fit a call the most specific one is taken. Segment by segment from the left, a literal goes
 //! before `{name}`, and that before `{name...}`; then a route with a host goes before one without; then one with
 //! methods before one for any. Two routes that no such difference tells apart are refused.
@@ -27,9 +30,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+mod mcp;
 mod ready;
 mod template;
 
+pub use mcp::{Mcp, McpDenial, McpKind, McpMode, McpRoute, ReadyKind, ReadyMcp};
 pub use ready::{ReadyRoute, Routes};
 use template::template;
 pub use template::{Part, UidTemplate};
@@ -64,6 +69,9 @@ pub struct RouteTable {
     /// Context by key.
     #[serde(default)]
     pub context: BTreeMap<String, Fact>,
+    /// What messages of the Model Context Protocol ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<Mcp>,
     /// The routes, in any order.
     #[serde(default, rename = "route")]
     pub routes: Vec<Route>,
@@ -173,6 +181,9 @@ pub struct Route {
     /// Headers that an allowed call loses.
     #[serde(default)]
     pub strip: Vec<String>,
+    /// Its calls are messages of the Model Context Protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<McpRoute>,
 }
 
 /// What a caller is told who is denied.
@@ -263,6 +274,9 @@ impl RouteTable {
                 _ => {}
             }
         }
+        for (message, near) in self.mcp.iter().flat_map(|mcp| mcp.faults(&self.context)) {
+            fault(message, Some(&near));
+        }
         let mut shapes: BTreeMap<String, Vec<&Route>> = BTreeMap::new();
         for route in &self.routes {
             let path = &route.path;
@@ -291,12 +305,18 @@ impl RouteTable {
 
     /// The action of a route, as a template.
     pub(crate) fn action_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
-        route.action.as_deref().or(self.action.as_deref())
+        match (&route.mcp, &self.mcp) {
+            (Some(_), mcp) => mcp.as_ref().map(|mcp| mcp.server.action.as_str()),
+            (None, _) => route.action.as_deref().or(self.action.as_deref()),
+        }
     }
 
     /// The resource of a route, as a template.
     pub(crate) fn resource_of<'t>(&'t self, route: &'t Route) -> Option<&'t str> {
-        route.resource.as_deref().or(self.resource.as_deref())
+        match (&route.mcp, &self.mcp) {
+            (Some(_), mcp) => mcp.as_ref().map(|mcp| mcp.server.entity.as_str()),
+            (None, _) => route.resource.as_deref().or(self.resource.as_deref()),
+        }
     }
 
     /// All entity templates but actions.
@@ -310,6 +330,14 @@ impl RouteTable {
             .chain(&self.resource)
             .chain(routes)
             .map(String::as_str)
+            .chain(self.mcp.iter().flat_map(Mcp::entities))
+    }
+
+    /// All actions, as templates.
+    #[cfg(feature = "compile")]
+    pub(crate) fn actions(&self) -> impl Iterator<Item = &str> {
+        let routes = self.routes.iter().filter_map(|route| self.action_of(route));
+        routes.chain(self.mcp.iter().flat_map(Mcp::actions))
     }
 }
 
@@ -370,9 +398,19 @@ impl Route {
             Segment::Literal(_) => None,
             Segment::One(name) | Segment::Rest(name) => Some(name.as_str()),
         }));
-        for (what, text) in
-            [("action", table.action_of(self)), ("resource", table.resource_of(self))]
-        {
+        if let Some(mcp) = &self.mcp {
+            faults.extend(mcp.faults(table, segments));
+            let others = [
+                ("action", self.action.is_some()),
+                ("resource", self.resource.is_some()),
+                ("deny", self.deny.is_some()),
+            ];
+            for (key, _) in others.into_iter().filter(|(_, is_there)| *is_there) {
+                faults.push(format!("with `mcp` it has no `{key}`; what it says is in `mcp`"));
+            }
+        }
+        let entities = [("action", table.action_of(self)), ("resource", table.resource_of(self))];
+        for (what, text) in entities.into_iter().filter(|_| self.mcp.is_none()) {
             match text.map(|text| template(text, &holes)) {
                 None => faults.push(format!("it has no `{what}`, and neither has the table")),
                 Some(Err(message)) => faults.push(message),

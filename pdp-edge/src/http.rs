@@ -8,12 +8,13 @@ use std::ops::RangeInclusive;
 
 use pdp_core::json::Arena;
 use pdp_core::{
-    Claim, Datetime, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Part, Request, Route, Uid,
+    Claim, Datetime, Fact, Identity, IpNet, Literal, OWN_EXTENSIONS, Request, Route, Uid,
     UidTemplate, Value,
 };
 
+use crate::mcp::{Fault, Message, asked};
 use crate::path::{PathError, Target};
-use crate::route::{Matched, Router};
+use crate::route::{Matched, Router, fill};
 
 /// A call as a proxy tells of it. What the client chose is bytes, because nobody has checked it yet.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +84,8 @@ pub enum Refusal {
     UnknownExtension,
     /// The table reads the body, which is not UTF-8 or not whole.
     Body,
+    /// The route takes messages, and the call is none, or not one that can be asked about.
+    Mcp(Fault),
 }
 
 /// A call that is no question.
@@ -92,6 +95,8 @@ pub struct Refused<'r> {
     pub refusal: Refusal,
     /// The route that it takes, if it came to that; what its caller is told is for that route to say.
     pub route: Option<&'r Route>,
+    /// The message that it is, as far as it was read.
+    pub message: Option<Message<'r>>,
 }
 
 /// What of a call was read to find its route.
@@ -119,6 +124,7 @@ impl Refusal {
             Refusal::Extension => "extension_malformed",
             Refusal::UnknownExtension => "unknown_extension",
             Refusal::Body => "body_unreadable",
+            Refusal::Mcp(fault) => fault.code(),
         }
     }
 }
@@ -137,11 +143,20 @@ impl<'a> Router<'a> {
         claims: &dyn Claims,
         arena: &'a Arena,
     ) -> Result<(Matched<'a>, Request<'a>), Refused<'a>> {
-        let (matched, line) =
-            self.matched(message, arena).map_err(|refusal| Refused { refusal, route: None })?;
+        let none = |refusal| Refused { refusal, route: None, message: None };
+        let (mut matched, line) = self.matched(message, arena).map_err(none)?;
+        let route = Some(matched.route());
+        if matched.server.is_some() {
+            let read = Message::read(line.method, message.headers, message.body, arena);
+            matched.message = Some(read.map_err(|unread| Refused {
+                refusal: Refusal::Mcp(unread.fault),
+                route,
+                message: unread.message,
+            })?);
+        }
         match self.request(&matched, line, message, claims, arena) {
             Ok(request) => Ok((matched, request)),
-            Err(refusal) => Err(Refused { refusal, route: Some(matched.route()) }),
+            Err(refusal) => Err(Refused { refusal, route, message: matched.message }),
         }
     }
 
@@ -182,29 +197,40 @@ impl<'a> Router<'a> {
         };
         let entity = |table: &'a UidTemplate, own: Option<UidTemplate>| match own {
             Some(own) => {
-                let id = id(&own, arena, value).ok_or(Refusal::Extension)?;
-                Ok(Uid::new(arena.alloc_str(&own.entity_type), id))
+                let id = fill(&own.parts, value).ok_or(Refusal::Extension)?;
+                Ok(Uid::new(arena.alloc_str(&own.entity_type), arena.alloc_str(&id)))
             }
             None => uid(table, arena, value),
         };
-        let action = entity(&ready.action, own.action)?;
-        let resource = entity(&ready.resource, own.resource)?;
+        let (action, resource, input) = match (&matched.server, &matched.message) {
+            (Some(server), Some(said)) => {
+                if own.action.is_some() || own.resource.is_some() {
+                    return Err(Refusal::UnknownExtension);
+                }
+                // The table was checked, so there is one.
+                let mcp = self.routes.mcp.as_ref().ok_or(Refusal::NoRoute)?;
+                let asked = asked(mcp, server, said, self.decider, arena);
+                let asked = asked.map_err(Refusal::Mcp)?;
+                (asked.action, asked.resource, asked.input)
+            }
+            _ => (entity(&ready.action, own.action)?, entity(&ready.resource, own.resource)?, None),
+        };
         let principal = match &ready.principal {
             Some(principal) => uid(principal, arena, value)?,
             None => self.principal(message, claims, arena)?,
         };
-        let on_behalf_of = match &self.0.on_behalf_of {
+        let on_behalf_of = match &self.routes.on_behalf_of {
             Some((identity, template)) => stated(identity, message, claims)?
                 .map(|value| uid(template, arena, |_| Some(&value)))
                 .transpose()?,
             None => None,
         };
-        let scopes = match &self.0.scopes {
+        let scopes = match &self.routes.scopes {
             Some(claim) => scopes(claims.claim(claim), arena)?,
             None => &[],
         };
-        let mut context = Vec::with_capacity(self.0.context.len());
-        for (key, fact) in &self.0.context {
+        let mut context = Vec::with_capacity(self.routes.context.len() + 1);
+        for (key, fact) in &self.routes.context {
             let value = match fact {
                 Fact::Path => Some(Value::String(target.path)),
                 Fact::Method => Some(Value::String(method)),
@@ -231,13 +257,14 @@ impl<'a> Router<'a> {
             };
             context.extend(value.map(|value| (key.as_str(), value)));
         }
+        context.extend(input);
         let context = arena.alloc_slice_copy(&context);
         Ok(Request { on_behalf_of, scopes, ..Request::new(principal, action, resource, context) })
     }
 
     /// Whether any call must come with its whole body.
     pub fn reads_body(self) -> bool {
-        self.0.reads_body()
+        self.routes.reads_body()
     }
 
     fn principal(
@@ -246,7 +273,7 @@ impl<'a> Router<'a> {
         claims: &dyn Claims,
         arena: &'a Arena,
     ) -> Result<Uid<'a>, Refusal> {
-        for (identity, template) in &self.0.principal {
+        for (identity, template) in &self.routes.principal {
             if let Some(value) = stated(identity, message, claims)? {
                 return uid(template, arena, |_| Some(&value));
             }
@@ -332,23 +359,8 @@ fn uid<'a, 'v>(
     value: impl Fn(&str) -> Option<&'v str>,
 ) -> Result<Uid<'a>, Refusal> {
     // The table was checked, so something fills it.
-    Ok(Uid::new(&template.entity_type, id(template, arena, value).ok_or(Refusal::NoRoute)?))
-}
-
-/// The id of a template, filled in; `None` if nothing fills it.
-fn id<'a, 'v>(
-    template: &UidTemplate,
-    arena: &'a Arena,
-    value: impl Fn(&str) -> Option<&'v str>,
-) -> Option<&'a str> {
-    let mut id = String::new();
-    for part in &template.parts {
-        match part {
-            Part::Text(text) => id.push_str(text),
-            Part::Hole(name) => id.push_str(value(name)?),
-        }
-    }
-    Some(arena.alloc_str(&id))
+    let id = fill(&template.parts, value).ok_or(Refusal::NoRoute)?;
+    Ok(Uid::new(&template.entity_type, arena.alloc_str(&id)))
 }
 
 /// What the proxy's operator says in place of the table.

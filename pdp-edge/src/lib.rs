@@ -4,7 +4,10 @@
 //! [`Refused`], which is a deny. What is ambiguous is refused and never put right, because a proxy and what
 //! stands behind it could put it right in different ways.
 //!
-//! In reading order: `path` (one rule for what a path is), `route` (which route a call takes), `http` (the request).
+//! In reading order: `path` (one rule for what a path is), `route` (which route a call takes), `http` (the request), `mcp`
+//! (calls that are messages of the Model Context Protocol).
+
+pub mod mcp;
 
 mod http;
 mod path;

@@ -3,13 +3,18 @@
 //! Routes stand in the order of [`pdp_core`]'s table rule, most specific first, and the first that fits is taken; a call
 //! costs at most a comparison of its segments with each route. It does not build entities; `http` does.
 
-use pdp_core::{ReadyRoute, Route, Routes, Segment};
+use pdp_core::{Decider, Part, ReadyRoute, Route, Routes, Segment};
 
+use crate::mcp::Message;
 use crate::path::decode;
 
 /// Reads calls by a bundle's routes.
 #[derive(Clone, Copy, Debug)]
-pub struct Router<'r>(pub(crate) &'r Routes);
+pub struct Router<'r> {
+    pub(crate) routes: &'r Routes,
+    /// Whose schema says what tools have of their own.
+    pub(crate) decider: Option<&'r Decider>,
+}
 
 /// The route that a call takes, and what its path fills in.
 #[derive(Debug)]
@@ -17,20 +22,29 @@ pub struct Matched<'r> {
     pub(crate) ready: &'r ReadyRoute,
     /// Names and values, without escapes.
     pub(crate) parameters: Vec<(&'r str, String)>,
+    /// The name of the server to which a call is a message, if it is one.
+    pub(crate) server: Option<String>,
+    /// What a call says that is a message.
+    pub(crate) message: Option<Message<'r>>,
 }
 
 // === impl Router ===
 
 impl<'r> Router<'r> {
-    /// By these routes.
+    /// By these routes alone: for messages, tools have no action of their own, and policies do not see arguments.
     pub fn new(routes: &'r Routes) -> Self {
-        Self(routes)
+        Self { routes, decider: None }
+    }
+
+    /// By the routes of the bundle in force, and its schema; `None` if it has no routes.
+    pub fn of(decider: &'r Decider) -> Option<Self> {
+        Some(Self { routes: decider.bundle()?.routes()?, decider: Some(decider) })
     }
 
     /// The route of a call. `path` was taken by [`crate::Target::read`]; `host` is in lower case, without a port.
     pub fn find(self, method: &str, host: &str, path: &str) -> Option<Matched<'r>> {
         let pieces: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-        let ready = self.0.routes.iter().find(|one| fits(one, method, host, &pieces))?;
+        let ready = self.routes.routes.iter().find(|one| fits(one, method, host, &pieces))?;
         let mut parameters = Vec::new();
         for (at, segment) in ready.segments.iter().enumerate() {
             match segment {
@@ -41,7 +55,14 @@ impl<'r> Router<'r> {
                 }
             }
         }
-        Some(Matched { ready, parameters })
+        let server = match &ready.mcp_server {
+            Some(parts) => Some(fill(parts, |name| {
+                let (_, value) = parameters.iter().find(|(key, _)| *key == name)?;
+                Some(value.as_str())
+            })?),
+            None => None,
+        };
+        Some(Matched { ready, parameters, server, message: None })
     }
 }
 
@@ -73,6 +94,28 @@ impl<'r> Matched<'r> {
     pub fn route(&self) -> &'r Route {
         &self.ready.route
     }
+
+    /// The name of the server to which the call is a message, if its route says that it is one.
+    pub fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    /// The message that the call is, if its route says that it is one.
+    pub fn message(&self) -> Option<&Message<'r>> {
+        self.message.as_ref()
+    }
+}
+
+/// A text with placeholders, filled in; `None` if nothing fills one.
+pub(crate) fn fill<'v>(parts: &[Part], value: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Text(plain) => text.push_str(plain),
+            Part::Hole(name) => text.push_str(value(name)?),
+        }
+    }
+    Some(text)
 }
 
 #[cfg(test)]

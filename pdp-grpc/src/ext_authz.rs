@@ -4,7 +4,8 @@
 //! the proxy's settings whether a call passes. What is no question is a decision like any other, counted and logged,
 //! whose reason is `invalid_request` and whose `refusal` is a code for what was in the way. A denied caller learns these
 //! and the decision's id, never a policy's name; or what the route that the call takes has to say, whatever was in the
-//! way, so that one which hides itself does so from those who are nobody too.
+//! way, so that one which hides itself does so from those who are nobody too; where calls are messages of the Model
+//! Context Protocol, in that protocol's words.
 //! What a proxy verified is a statement of whoever calls here: delegation from claims counts where the caller is trusted
 //! to state delegation, as everywhere, and denies where it is not.
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pdp_core::Decider;
-use pdp_edge::Router;
+use pdp_edge::{Refusal, Router};
 use prost::bytes::Bytes;
 use tokio_stream::Once;
 use tonic::body::Body;
@@ -27,7 +28,7 @@ use crate::codec::Wire;
 use crate::config::Limits;
 use crate::desk::{Asker, Desk, Origin, Room, isolated};
 use crate::metrics::Protocol;
-use answer::CheckResponse;
+use answer::{CheckResponse, Teller};
 use read::Check;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -119,7 +120,7 @@ fn unread(desk: &Desk, origin: &Origin, code: &'static str) -> CheckResponse {
     let decider = desk.snapshot();
     let asker = Asker { protocol: Protocol::ExtAuthz, origin };
     let verdict = desk.refuse(asker, &decider, code, Instant::now());
-    CheckResponse::refused(&verdict, code, decider.bundle(), None)
+    CheckResponse::refused(&verdict, code, decider.bundle(), &Teller::default())
 }
 
 /// Answers the bytes of a check.
@@ -129,7 +130,7 @@ fn check(desk: &Desk, origin: &Origin, message: &[u8]) -> CheckResponse {
     isolated(|room| Ok(answer(desk, origin, &decider, message, room, begun))).unwrap_or_else(|_| {
         let asker = Asker { protocol: Protocol::ExtAuthz, origin };
         let verdict = desk.fault(asker, &decider, begun);
-        CheckResponse::refused(&verdict, "fault", decider.bundle(), None)
+        CheckResponse::refused(&verdict, "fault", decider.bundle(), &Teller::default())
     })
 }
 
@@ -144,26 +145,33 @@ fn answer(
     arena.reset();
     let asker = Asker { protocol: Protocol::ExtAuthz, origin };
     let bundle = decider.bundle();
-    let refused = |code, route| {
+    let refused = |code, teller: &Teller<'_>| {
         let verdict = desk.refuse(asker, decider, code, begun);
-        CheckResponse::refused(&verdict, code, bundle, route)
+        CheckResponse::refused(&verdict, code, bundle, teller)
     };
-    let Some(bundle) = bundle else { return refused("no_bundle", None) };
-    let Some(routes) = bundle.routes() else { return refused("no_routes", None) };
-    let router = Router::new(routes);
-    let Ok(check) = Check::read(message) else { return refused("malformed", None) };
+    let nobody = &Teller::default();
+    let Some(bundle) = bundle else { return refused("no_bundle", nobody) };
+    let Some(router) = Router::of(decider) else { return refused("no_routes", nobody) };
+    let Ok(check) = Check::read(message) else { return refused("malformed", nobody) };
     if router.reads_body() && check.body_unreadable() {
-        return refused("body_unreadable", None);
+        return refused("body_unreadable", nobody);
     }
+    let headers = check.headers();
     let (matched, mut request) = match router.question(&check.call(), &check, arena) {
         Ok(question) => question,
-        Err(of) => return refused(of.refusal.code(), of.route),
+        Err(of) => {
+            let fault = if let Refusal::Mcp(fault) = of.refusal { Some(fault) } else { None };
+            let (route, message) = (of.route, of.message.as_ref());
+            return refused(of.refusal.code(), &Teller { route, message, fault, headers });
+        }
     };
     request.now = Some(desk.now());
     let verdict = desk.decide(asker, decider, scratch, &request);
+    let (route, message) = (Some(matched.route()), matched.message());
+    let teller = Teller { route, message, fault: None, headers };
     match verdict.code() {
-        Some(code) => CheckResponse::refused(&verdict, code, Some(bundle), Some(matched.route())),
-        None => CheckResponse::decided(&verdict, bundle, matched.route(), &check),
+        Some(code) => CheckResponse::refused(&verdict, code, Some(bundle), &teller),
+        None => CheckResponse::decided(&verdict, bundle, &teller),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A real Envoy in front of a real upstream, asking a sidecar: what is allowed arrives as it was judged, what is denied
-//! does not arrive.
+//! does not arrive. The file is longer than others by Envoy's configuration and the paths that people with bad intentions
+//! write.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::collections::BTreeMap;
@@ -39,6 +40,14 @@ groups = { claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt"
 [scopes]
 claim = { namespace = "envoy.filters.http.jwt_authn", payload = "jwt", name = "scope" }
 
+[mcp]
+server = { action = 'Action::"connect"', entity = 'Doc::"{server}"' }
+tool = { action = 'Action::"tools/call"', entity = 'Doc::"{server}/{name}"' }
+
+[[route]]
+path = "/mcp"
+mcp = { server = "s", deny = { mode = "hide" } }
+
 [[route]]
 path = "/closed/{id}"
 deny = { status = 404, body = "no such page\n", headers = { "x-why" = "closed" } }
@@ -56,6 +65,7 @@ when {
   context.until == datetime("2100-01-01") && context.groups == ["all", "staff"] &&
   context.delegation.scopes == ["openid", "docs:read"]
 };
+@id("tool") permit(principal == User::"ann", action == Action::"tools/call", resource == Doc::"s/yes");
 "#;
 
 /// Envoy, gone with its value.
@@ -218,9 +228,13 @@ impl Envoy {
 
     /// Sends a request as it stands; status, headers and body of the answer.
     async fn send(&self, target: &[u8], headers: &str) -> (u16, String, String) {
+        self.call(b"GET ", target, headers).await
+    }
+
+    async fn call(&self, method: &[u8], target: &[u8], headers: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = [
-            b"GET ",
+            method,
             target,
             b" HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n",
             headers.as_bytes(),
@@ -344,6 +358,24 @@ async fn verified_identity(socket: bool) {
         assert_eq!(status, expected, "{bytes}: {text}");
         let said = text.contains("\"refusal\":\"check_too_large\"");
         assert_eq!(said, expected == 403, "{bytes}: {text}");
+    }
+    // A message is judged by what it says, and denied in its own words, with a status that is as good as any.
+    for (tool, denied) in [("yes", false), ("no", true)] {
+        let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": tool } });
+        let body = format!("{body}\r\n");
+        let length = body.len();
+        let headers = format!(
+            "{ann}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let (status, head, text) =
+            envoy.call(b"POST ", b"/mcp", headers.trim_end_matches("\r\n")).await;
+        assert_eq!((status, text.starts_with("POST /mcp ")), (200, !denied), "{text}");
+        if denied {
+            assert!(
+                text.contains("\"Unknown tool: no\"") && head.contains("application/json"),
+                "{head}{text}"
+            );
+        }
     }
     // A sidecar that is gone denies.
     served.stop().await;

@@ -237,9 +237,13 @@ async fn agents_get_through_the_example_of_tools_by_when_and_for_what_their_toke
         source_principal: format!("spiffe://agents.meridian.example/{name}"),
         ..Check::get(target).claims(claims)
     };
-    let search = |name: &str, claims| posted(agent(name, "/mcp/crm/tools/search", claims));
-    let update =
-        |change| posted(agent("crm-bot", "/mcp/crm/tools/update_contact", token("alice", change)));
+    let tool = |check: Check, name: &str, arguments: Value| {
+        check.message("tools/call", json!({ "name": name, "arguments": arguments }))
+    };
+    let search = |name: &str, claims| tool(agent(name, "/mcp/crm", claims), "search", json!({}));
+    let update = |change| {
+        tool(agent("crm-bot", "/mcp/crm", token("alice", change)), "update_contact", json!({}))
+    };
     let file = |name: &str| agent("crm-bot", &format!("/files/{name}"), token("bruno", json!({})));
     let delegated = |to: &str| {
         posted(agent("planner", &format!("/agents/{to}/tasks"), token("alice", json!({}))))
@@ -250,7 +254,14 @@ async fn agents_get_through_the_example_of_tools_by_when_and_for_what_their_toke
     let mut undated = token("alice", json!({}));
     undated.as_object_mut().unwrap().remove("iat");
     let desk = "https://helpdesk.mcp.example";
-    let refund = token("hana", json!({ "aud": desk, "scope": "tools:write" }));
+    let refund = |arguments| {
+        let claims = token("hana", json!({ "aud": desk, "scope": "tools:write" }));
+        tool(agent("triage-bot", "/mcp/helpdesk", claims), "issue_refund", arguments)
+    };
+    let connect = |server: &str| {
+        agent("crm-bot", &format!("/mcp/{server}"), token("alice", json!({})))
+            .message("initialize", json!({}))
+    };
     let elsewhere = "spiffe://elsewhere.example/crm-bot".to_owned();
     let table = [
         (alice(json!({})), "permitted"),
@@ -270,19 +281,21 @@ async fn agents_get_through_the_example_of_tools_by_when_and_for_what_their_toke
         (alice(json!({ "aud": "https://pay.mcp.example" })), "forbidden"),
         (alice(json!({ "aud": ["https://crm.mcp.example"] })), "invalid_request"),
         // The other routes.
-        (agent("crm-bot", "/mcp/crm/tools/get_contact", token("bruno", json!({}))), "permitted"),
         (
-            agent("crm-bot", "/mcp/crm/prompts/summarise_account", token("alice", json!({}))),
+            agent("crm-bot", "/mcp/crm", token("alice", json!({})))
+                .message("prompts/get", json!({ "name": "summarise_account" })),
             "permitted",
         ),
-        (posted(agent("crm-bot", "/mcp/crm", token("alice", json!({})))), "permitted"),
-        (posted(agent("crm-bot", "/mcp/notes", token("alice", json!({})))), "forbidden"),
+        (connect("crm"), "permitted"),
+        (connect("notes"), "forbidden"),
         (file("crm/accounts/tallis"), "permitted"),
         (file("crm/accounts/tallis/renewal"), "forbidden"),
         (delegated("crm-bot"), "permitted"),
         (delegated("triage-bot"), "delegator_not_permitted"),
-        // A refund is permitted by its typed action alone, which no call can ask.
-        (posted(agent("triage-bot", "/mcp/helpdesk/tools/issue_refund", refund)), "not_permitted"),
+        // A refund is permitted by its typed action alone, up to a limit.
+        (refund(json!({ "ticket": "T-1", "amount": 49.99 })), "permitted"),
+        (refund(json!({ "ticket": "T-1", "amount": "49.99", "note": "broken" })), "permitted"),
+        (refund(json!({ "ticket": "T-1", "amount": 50.01 })), "not_permitted"),
     ];
     example("agent-tools", &table).await;
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Cursor`] stands somewhere in a text. Whoever knows what should come next asks it for that; strings are borrowed
 //! from the text, and only those with escapes are written anew, into the arena. Where something has to be known before
-//! a value can be read, [`Cursor::pass`] goes to its end without looking at it closely, and [`Cursor::at`] comes back.
+//! a value can be read, [`Cursor::pass`] goes to its end without looking at it closely, and a copy of the cursor that was
+//! made before comes back. [`Cursor::value`] goes to its end, too, and checks it on the way.
 
 use std::fmt;
 
@@ -12,9 +13,9 @@ use bumpalo::collections::String as ArenaString;
 use super::JsonError;
 use crate::limits::{JSON_DEPTH_MAX, RequestLimits};
 
-/// A place in a JSON text.
+/// A place in a JSON text. It can be copied, to come back to the place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor<'a> {
+pub struct Cursor<'a> {
     text: &'a str,
     at: usize,
     depth_left: u32,
@@ -23,12 +24,18 @@ pub(super) struct Cursor<'a> {
 
 /// What a value is, from its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool,
+    /// A number.
     Number,
+    /// A string.
     Text,
+    /// An array.
     Array,
+    /// An object.
     Object,
 }
 
@@ -51,11 +58,11 @@ impl fmt::Display for Kind {
 
 impl<'a> Cursor<'a> {
     /// Stands before a text.
-    pub(super) fn new(
-        text: &'a str,
-        arena: &'a Bump,
-        limits: &RequestLimits,
-    ) -> Result<Self, JsonError> {
+    ///
+    /// # Errors
+    ///
+    /// When the text is too long.
+    pub fn new(text: &'a str, arena: &'a Bump, limits: &RequestLimits) -> Result<Self, JsonError> {
         let (bytes, bytes_max) = (text.len(), limits.request_bytes_max);
         if bytes > bytes_max {
             return Err(JsonError::new(format!(
@@ -66,8 +73,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// What the next value is.
+    ///
+    /// # Errors
+    ///
+    /// When no value is next, as for all that follow when what they read is not there.
     #[inline(always)]
-    pub(super) fn kind(&mut self) -> Result<Kind, JsonError> {
+    pub fn kind(&mut self) -> Result<Kind, JsonError> {
         match self.peek() {
             Some(b'"') => Ok(Kind::Text),
             Some(b'{') => Ok(Kind::Object),
@@ -81,7 +92,7 @@ impl<'a> Cursor<'a> {
 
     /// Enters an object or array whose first byte is next.
     #[inline(always)]
-    pub(super) fn enter(&mut self) -> Result<(), JsonError> {
+    pub fn enter(&mut self) -> Result<(), JsonError> {
         match self.depth_left.checked_sub(1) {
             Some(left) => {
                 self.depth_left = left;
@@ -95,7 +106,7 @@ impl<'a> Cursor<'a> {
     /// The next key of the object that was entered, its colon read, too; nothing at the end, which is left. `first`: no
     /// key was read yet.
     #[inline(always)]
-    pub(super) fn key(&mut self, first: bool) -> Result<Option<&'a str>, JsonError> {
+    pub fn key(&mut self, first: bool) -> Result<Option<&'a str>, JsonError> {
         match (self.peek(), first) {
             (Some(b'}'), _) => {
                 self.leave();
@@ -121,7 +132,7 @@ impl<'a> Cursor<'a> {
 
     /// Whether the array that was entered has another item; at its end it is left. `first`: no item was read yet.
     #[inline(always)]
-    pub(super) fn item(&mut self, first: bool) -> Result<bool, JsonError> {
+    pub fn item(&mut self, first: bool) -> Result<bool, JsonError> {
         match (self.peek(), first) {
             (Some(b']'), _) => {
                 self.leave();
@@ -140,7 +151,7 @@ impl<'a> Cursor<'a> {
     // PERF: inlined, as are the few others, because a result that is handed over in memory is written in pieces and
     // read as a whole, for which processors wait; a request of W1 takes a third longer without.
     #[inline(always)]
-    pub(super) fn text(&mut self) -> Result<&'a str, JsonError> {
+    pub fn text(&mut self) -> Result<&'a str, JsonError> {
         let start = self.at + 1;
         let end = plain_end(self.text.as_bytes(), start);
         if self.text.as_bytes().get(end) != Some(&b'"') {
@@ -151,7 +162,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The Boolean whose first byte is next.
-    pub(super) fn boolean(&mut self) -> Result<bool, JsonError> {
+    pub fn boolean(&mut self) -> Result<bool, JsonError> {
         let is_true = self.peek() == Some(b't');
         self.word(if is_true { "true" } else { "false" })?;
         Ok(is_true)
@@ -159,7 +170,7 @@ impl<'a> Cursor<'a> {
 
     /// The number whose first byte is next: a 64-bit signed integer or an error.
     #[inline]
-    pub(super) fn number(&mut self) -> Result<i64, JsonError> {
+    pub fn number(&mut self) -> Result<i64, JsonError> {
         let (start, bytes) = (self.at, self.text.as_bytes());
         let negative = bytes.get(start) == Some(&b'-');
         let digits = start + usize::from(negative);
@@ -222,7 +233,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Nothing but white space may follow.
-    pub(super) fn end(&mut self) -> Result<(), JsonError> {
+    pub fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             None => Ok(()),
             Some(_) => Err(self.error("there is something after the end")),
@@ -372,6 +383,8 @@ impl<'a> Cursor<'a> {
         JsonError::new(format!("{text} at line {line} column {column}"))
     }
 }
+
+mod whole;
 
 /// Where the first `"`, `\` or control character from `at` on is, or the end.
 #[inline(always)]

@@ -12,7 +12,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
 
 use super::cursor::{Cursor, Kind};
-use super::value::{self, Expected, Pairs, Types};
+use super::value::{self, Expected, Manner, Pairs, Types};
 use super::{JsonError, uid};
 use crate::bundle::Bundle;
 use crate::ext::Datetime;
@@ -47,7 +47,7 @@ pub fn read_request<'a>(
     arena: &'a Bump,
     limits: &RequestLimits,
 ) -> Result<Request<'a>, JsonError> {
-    Reader { bundle, closed: false }.request(Cursor::new(text, arena, limits)?)
+    Reader { bundle, manner: Manner::Open }.request(Cursor::new(text, arena, limits)?)
 }
 
 /// Reads a request as Cedar's own context parser does: a context that lacks a declared attribute, or has one that the
@@ -62,7 +62,7 @@ pub fn read_request_as_cedar<'a>(
     arena: &'a Bump,
     limits: &RequestLimits,
 ) -> Result<Request<'a>, JsonError> {
-    Reader { bundle, closed: true }.request(Cursor::new(text, arena, limits)?)
+    Reader { bundle, manner: Manner::Closed }.request(Cursor::new(text, arena, limits)?)
 }
 
 /// Reads a list of entities in Cedar's JSON, for changes of what a bundle stores. With a bundle that has a schema, the
@@ -78,7 +78,7 @@ pub fn read_entities<'a>(
     limits: &RequestLimits,
 ) -> Result<&'a [InlineEntity<'a>], JsonError> {
     let (reader, mut cursor) =
-        (Reader { bundle, closed: false }, Cursor::new(text, arena, limits)?);
+        (Reader { bundle, manner: Manner::Open }, Cursor::new(text, arena, limits)?);
     let entities =
         list(&mut cursor, |cursor| reader.entity(cursor)).map_err(|e| e.within("entities"))?;
     cursor.end()?;
@@ -88,8 +88,8 @@ pub fn read_entities<'a>(
 /// What leads the reading of a request.
 struct Reader<'b> {
     bundle: Option<&'b Bundle>,
-    /// A context has exactly the attributes that the schema declares.
-    closed: bool,
+    /// How the context follows the schema.
+    manner: Manner,
 }
 
 /// The keys of an object of fixed parts, each of which may stand there once.
@@ -192,7 +192,7 @@ impl Reader<'_> {
         Some(match node {
             Some(node) => {
                 let fields = Span { start: node.a, len: node.b }.of(&tables.fields);
-                Types::Fields { tables, fields, closed: self.closed }
+                Types::Fields { tables, fields, manner: self.manner }
             }
             None => Types::Unknown,
         })
@@ -237,7 +237,7 @@ impl Reader<'_> {
         match self.declaration(uid) {
             Some((tables, declaration)) => {
                 let fields = declaration.fields.of(&tables.fields);
-                Types::Fields { tables, fields, closed: false }
+                Types::Fields { tables, fields, manner: Manner::Open }
             }
             None => Types::Unknown,
         }
@@ -245,9 +245,11 @@ impl Reader<'_> {
 
     fn tag_types(&self, uid: Uid<'_>) -> Types<'_> {
         match self.declaration(uid).filter(|(_, declaration)| declaration.tags != NONE) {
-            Some((tables, declaration)) => {
-                Types::Each(Expected { tables, schema_type: declaration.tags, closed: false })
-            }
+            Some((tables, declaration)) => Types::Each(Expected {
+                tables,
+                schema_type: declaration.tags,
+                manner: Manner::Open,
+            }),
             None => Types::Unknown,
         }
     }

@@ -239,3 +239,57 @@ fn a_key_among_many_is_found_twice() {
     let error = read_request(&text, None, &arena, &LIMITS).err().map(|error| error.to_string());
     assert!(error.is_some_and(|error| error.starts_with("`context`: key `k7` occurs twice at ")));
 }
+
+// === values that are left as text ===
+
+#[test]
+fn a_whole_value_is_its_text_and_is_checked() {
+    let read = |text: &str| {
+        let arena = Bump::new();
+        let mut cursor = Cursor::new(text, &arena, &LIMITS).map_err(|e| e.to_string())?;
+        let value = cursor.value().map(str::to_owned).map_err(|e| e.to_string())?;
+        cursor.end().map(|()| value).map_err(|e| e.to_string())
+    };
+    for text in [
+        "null",
+        "-0",
+        "0.10e-05",
+        "1E+400",
+        "[]",
+        "{ }",
+        r#"{"a":[1.5,{"b":null,"c":[[]]}],"":"\u00e9"}"#,
+        "[ true , false ]",
+    ] {
+        assert_eq!(read(&format!(" {text} ")).as_deref(), Ok(text));
+    }
+    for text in [
+        "",
+        "-",
+        "01",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "+1",
+        "0x1",
+        "NaN",
+        "nul",
+        "[1,]",
+        "[,1]",
+        "{\"a\"}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "[1] 2",
+        "\"\t\"",
+        "\"\\ud800\"",
+        "\"\\x\"",
+        "[1}",
+    ] {
+        assert!(read(text).is_err(), "{text}");
+    }
+    for text in [r#"{"a":1,"b":2,"a":1}"#, r#"[[{"x":{"\u0061":1,"a":2}}]]"#] {
+        assert!(read(text).is_err_and(|said| said.contains("key `a` occurs twice")), "{text}");
+    }
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert!(read(&nested(100)).is_ok() && read(&nested(101)).is_err());
+}

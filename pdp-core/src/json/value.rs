@@ -12,7 +12,7 @@ use crate::program::{
     FieldRec, SchemaType, Span, TAG_DATETIME, TAG_DECIMAL, TAG_DURATION, TYPE_ENTITY,
     TYPE_EXTENSION, TYPE_RECORD, TYPE_SET, Tables,
 };
-use crate::request::Value;
+use crate::request::{Uid, Value};
 
 /// Up to so many keys are compared with each other, or with the fields declared; more are sorted or looked up.
 const FEW: usize = 16;
@@ -25,8 +25,19 @@ pub(super) type Pairs<'a> = &'a [(&'a str, Value<'a>)];
 pub(super) struct Expected<'t> {
     pub(super) tables: &'t Tables,
     pub(super) schema_type: u32,
-    /// Records must have exactly the fields declared; else that is left to validation.
-    pub(super) closed: bool,
+    pub(super) manner: Manner,
+}
+
+/// How closely a text has to follow the schema, and whom it was written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Records may lack fields or have more than those declared, which is left to validation.
+    Open,
+    /// Records have exactly the fields declared, the required ones among them, at every level.
+    Closed,
+    /// The same for JSON that was not written for Cedar: where the schema says entity, a string is its id; where it says
+    /// `decimal`, a number will do; there are no escapes.
+    Foreign,
 }
 
 /// What the values of a record should be.
@@ -35,12 +46,7 @@ pub(super) enum Types<'t> {
     /// Nothing is declared.
     Unknown,
     /// These fields, each of its type.
-    Fields {
-        tables: &'t Tables,
-        fields: &'t [FieldRec],
-        /// Exactly these fields, the required ones among them, at every level.
-        closed: bool,
-    },
+    Fields { tables: &'t Tables, fields: &'t [FieldRec], manner: Manner },
     /// All of one type.
     Each(Expected<'t>),
 }
@@ -54,11 +60,11 @@ impl<'t> Types<'t> {
         match self {
             Types::Unknown => Ok(None),
             Types::Each(expected) => Ok(Some(expected)),
-            Types::Fields { tables, fields, closed } => match find(tables, fields, key) {
+            Types::Fields { tables, fields, manner } => match find(tables, fields, key) {
                 Some(field) => {
-                    Ok(Some(Expected { tables, schema_type: field.schema_type, closed }))
+                    Ok(Some(Expected { tables, schema_type: field.schema_type, manner }))
                 }
-                None if closed => {
+                None if manner != Manner::Open => {
                     Err(JsonError::new(format!("`{key}` is not declared in the schema")))
                 }
                 None => Ok(None),
@@ -68,7 +74,10 @@ impl<'t> Types<'t> {
 
     /// The name of a field that must be there and is not.
     fn missing(self, pairs: Pairs<'_>) -> Option<&'t [u8]> {
-        let Types::Fields { tables, fields, closed: true } = self else { return None };
+        let Types::Fields { tables, fields, manner: Manner::Closed | Manner::Foreign } = self
+        else {
+            return None;
+        };
         let name = |field: &FieldRec| lookup::symbol_text(tables, field.name);
         let is_there =
             |field: &FieldRec| pairs.iter().any(|(key, _)| key.as_bytes() == name(field));
@@ -88,7 +97,7 @@ fn find<'t>(tables: &'t Tables, fields: &'t [FieldRec], key: &str) -> Option<&'t
 
 /// A value.
 #[inline(always)]
-fn read<'a>(
+pub(super) fn read<'a>(
     cursor: &mut Cursor<'a>,
     expected: Option<Expected<'_>>,
 ) -> Result<Value<'a>, JsonError> {
@@ -105,22 +114,52 @@ fn led<'a>(
     node: &SchemaType,
     expected: Expected<'_>,
 ) -> Result<Value<'a>, JsonError> {
-    let (kind, Expected { tables, closed, .. }) = (cursor.kind()?, expected);
+    let (kind, Expected { tables, manner, .. }) = (cursor.kind()?, expected);
     match (node.kind, kind) {
+        (TYPE_ENTITY | TYPE_EXTENSION, _) if manner == Manner::Foreign => {
+            foreign(cursor, node, kind, tables)
+        }
         (TYPE_ENTITY, _) => uid::read(cursor, false).map(Value::Entity),
         (TYPE_EXTENSION, Kind::Text) => construct(constructor(node.a), cursor.text()?),
         (TYPE_EXTENSION, Kind::Object) => extension(plain(cursor)?),
         (TYPE_EXTENSION, _) => Err(JsonError::new(format!("expected a string, not {kind}"))),
         (TYPE_SET, Kind::Array) => {
-            set(cursor, Some(Expected { tables, schema_type: node.a, closed }))
+            set(cursor, Some(Expected { tables, schema_type: node.a, manner }))
         }
         (TYPE_SET, _) => Err(JsonError::new(format!("expected an array, not {kind}"))),
         (TYPE_RECORD, Kind::Object) => {
             let fields = Span { start: node.a, len: node.b }.of(&tables.fields);
-            record(cursor, Types::Fields { tables, fields, closed }).map(Value::Record)
+            record(cursor, Types::Fields { tables, fields, manner }).map(Value::Record)
         }
         (TYPE_RECORD, _) => Err(JsonError::new(format!("expected an object, not {kind}"))),
         _ => plain(cursor),
+    }
+}
+
+/// An entity or extension value as somebody writes it who does not know Cedar.
+fn foreign<'a>(
+    cursor: &mut Cursor<'a>,
+    node: &SchemaType,
+    kind: Kind,
+    tables: &Tables,
+) -> Result<Value<'a>, JsonError> {
+    match (node.kind, kind) {
+        (TYPE_ENTITY, Kind::Text) => {
+            let entity_type = tables.types.get(node.a as usize);
+            let name = entity_type.map_or(&[][..], |ty| lookup::symbol_text(tables, ty.name));
+            // The bundle holds no text that is not UTF-8.
+            let name = std::str::from_utf8(name).unwrap_or_default();
+            Ok(Value::Entity(Uid::new(cursor.arena.alloc_str(name), cursor.text()?)))
+        }
+        (TYPE_EXTENSION, Kind::Text) => construct(constructor(node.a), cursor.text()?),
+        (TYPE_EXTENSION, Kind::Number) if node.a == TAG_DECIMAL => {
+            let number = cursor.numeral()?;
+            match number.contains('.') {
+                true => construct("decimal", number),
+                false => construct("decimal", &format!("{number}.0")),
+            }
+        }
+        _ => Err(JsonError::new(format!("expected a string, not {kind}"))),
     }
 }
 
@@ -157,7 +196,11 @@ fn key_twice<'a>(pairs: Pairs<'a>, arena: &'a Bump) -> Option<&'a str> {
         let mut keys = pairs.iter().map(|(key, _)| *key).enumerate();
         return keys.find(|(at, key)| earlier(*at).any(|other| other == *key)).map(|(_, key)| key);
     }
-    let keys = arena.alloc_slice_fill_iter(pairs.iter().map(|(key, _)| *key));
+    twice(arena.alloc_slice_fill_iter(pairs.iter().map(|(key, _)| *key)))
+}
+
+/// A key that occurs twice among these, which are sorted.
+pub(super) fn twice<'a>(keys: &mut [&'a str]) -> Option<&'a str> {
     keys.sort_unstable();
     keys.iter().zip(keys.iter().skip(1)).find(|(key, next)| key == next).map(|(key, _)| *key)
 }

@@ -7,7 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Claim, Fact, Identity, Route, RouteTable, Segment, UidTemplate};
+use super::template::parts;
+use super::{Claim, Fact, Identity, Part, ReadyMcp, Route, RouteTable, Segment, UidTemplate};
 
 /// A route table, ready to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Routes {
     pub scopes: Option<Claim>,
     /// Context by key.
     pub context: BTreeMap<String, Fact>,
+    /// What messages of the Model Context Protocol ask, if any route has them.
+    pub mcp: Option<ReadyMcp>,
     /// Most specific first.
     pub routes: Vec<ReadyRoute>,
 }
@@ -33,10 +36,12 @@ pub struct ReadyRoute {
     pub route: Route,
     /// Its path.
     pub segments: Vec<Segment>,
-    /// Its action or else the table's.
+    /// Its action or else the table's; for messages, to connect to their server.
     pub action: UidTemplate,
-    /// Its resource or else the table's.
+    /// Its resource or else the table's; for messages, their server.
     pub resource: UidTemplate,
+    /// The name of the server to which its calls are messages, if they are.
+    pub mcp_server: Option<Vec<Part>>,
     /// Its principal, if it has one of its own.
     pub principal: Option<UidTemplate>,
 }
@@ -62,6 +67,7 @@ impl Routes {
                 segments: route.segments()?,
                 action: entity(table.action_of(route))?,
                 resource: entity(table.resource_of(route))?,
+                mcp_server: route.mcp.as_ref().and_then(|mcp| parts(&mcp.server)),
                 principal: route.principal.as_deref().map(UidTemplate::read).transpose()?,
                 route: route.clone(),
             });
@@ -79,6 +85,7 @@ impl Routes {
             on_behalf_of: table.on_behalf_of.map(identity).transpose()?,
             scopes: table.scopes.map(|scopes| scopes.claim),
             context: table.context,
+            mcp: table.mcp.as_ref().map(|mcp| mcp.ready()).transpose()?,
             routes,
         })
     }
@@ -86,6 +93,7 @@ impl Routes {
     /// Whether any call needs its body.
     pub fn reads_body(&self) -> bool {
         self.context.values().any(|fact| *fact == Fact::Body)
+            || self.routes.iter().any(|one| one.mcp_server.is_some())
     }
 }
 

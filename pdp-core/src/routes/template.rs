@@ -33,28 +33,33 @@ impl UidTemplate {
     pub fn read(text: &str) -> Result<Self, String> {
         let arena = Arena::new();
         let uid = read_uid(text, &arena).map_err(|error| error.to_string())?;
-        let mut parts = Vec::new();
-        let mut rest = uid.id;
         let odd = || format!("`{text}` has a brace that is no placeholder");
-        while let Some((before, after)) = rest.split_once('{') {
-            let (hole, after) = after.split_once('}').ok_or_else(odd)?;
-            if before.contains('}') || hole.is_empty() || hole.contains('{') {
-                return Err(odd());
-            }
-            if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
-            }
-            parts.push(Part::Hole(hole.to_owned()));
-            rest = after;
-        }
-        if rest.contains('}') {
-            return Err(odd());
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
+        let parts = parts(uid.id).ok_or_else(odd)?;
         Ok(Self { entity_type: uid.entity_type.to_owned(), parts })
     }
+}
+
+/// The pieces of a text; `None` if it has braces that are no placeholder.
+pub(super) fn parts(text: &str) -> Option<Vec<Part>> {
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while let Some((before, after)) = rest.split_once('{') {
+        let (hole, after) = after.split_once('}')?;
+        if before.contains('}') || hole.is_empty() || hole.contains('{') {
+            return None;
+        }
+        if !before.is_empty() {
+            parts.push(Part::Text(before.to_owned()));
+        }
+        parts.push(Part::Hole(hole.to_owned()));
+        rest = after;
+    }
+    if rest.contains('}') {
+        return None;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest.to_owned()));
+    }
+    Some(parts)
 }
 
 /// Reads a template whose placeholders are all among `holes`.

@@ -18,6 +18,7 @@ fn route(path: &str) -> Route {
         principal: Some("U::\"anybody\"".to_owned()),
         deny: None,
         strip: Vec::new(),
+        mcp: None,
     }
 }
 
@@ -108,4 +109,89 @@ fn a_table_is_ready_once_and_its_most_specific_routes_come_first() {
     let wrong = RouteTable { routes: vec![route("a"), route("//")], ..RouteTable::default() };
     let message = Routes::new(wrong).unwrap_err();
     assert!(message.starts_with("route `a`: a path begins with `/`; route `//`"), "{message}");
+}
+
+/// A table with a route for messages to `crm`, and what is said of it after a change.
+fn mcp_faults(
+    change: impl FnOnce(&mut Mcp, &mut Route, &mut BTreeMap<String, Fact>),
+) -> Vec<String> {
+    let kind = |action: &str, entity: &str| McpKind {
+        action: action.to_owned(),
+        list: None,
+        own: None,
+        input: None,
+        entity: entity.to_owned(),
+    };
+    let tool = McpKind {
+        list: Some("Action::\"list\"".to_owned()),
+        own: Some("Action::\"{server}.{name}\"".to_owned()),
+        input: Some("input".to_owned()),
+        ..kind("Action::\"{method}\"", "T::\"{server}/{name}\"")
+    };
+    let mut mcp = Mcp {
+        server: kind("Action::\"connect\"", "S::\"{server}\""),
+        tool: Some(tool),
+        resource: None,
+        prompt: None,
+        task: Some(kind("Action::\"task\"", "K::\"{name}\"")),
+    };
+    let mut route = Route {
+        action: None,
+        resource: None,
+        mcp: Some(McpRoute { server: "{s}".to_owned(), deny: McpDenial::default() }),
+        ..route("/{s}/{rest...}")
+    };
+    let mut context = BTreeMap::new();
+    change(&mut mcp, &mut route, &mut context);
+    let mcp = if mcp.server.entity.is_empty() { None } else { Some(mcp) };
+    let table = RouteTable { routes: vec![route], mcp, context, ..RouteTable::default() };
+    table.faults().into_iter().map(|fault| fault.message).collect()
+}
+
+#[test]
+fn messages_have_questions_that_something_fills_and_a_server_that_is_one_name() {
+    assert_eq!(mcp_faults(|_, _, _| ()), Vec::<String>::new());
+    type Change = fn(&mut Mcp, &mut Route, &mut BTreeMap<String, Fact>);
+    let table: [(Change, &str); 15] = [
+        (
+            |mcp, _, _| mcp.server.entity.clear(),
+            "its calls are messages, and the table has no `[mcp]`",
+        ),
+        (|mcp, _, _| mcp.server.entity = "S::\"{name}\"".to_owned(), "nothing fills `{name}`"),
+        (|mcp, _, _| mcp.server.action = "A::\"{name}\"".to_owned(), "nothing fills `{name}`"),
+        (|mcp, _, _| mcp.server.list = Some("A::\"a\"".to_owned()), "`mcp.server` has no `list`"),
+        (
+            |mcp, _, _| mcp.task.as_mut().unwrap().own = Some("A::\"a\"".to_owned()),
+            "`mcp.task` has no `own`",
+        ),
+        (|mcp, _, _| mcp.server.input = Some("i".to_owned()), "`mcp.server` has no `input`"),
+        (
+            |mcp, _, _| mcp.tool.as_mut().unwrap().own = Some("A::\"{method}\"".to_owned()),
+            "nothing fills `{method}`",
+        ),
+        (
+            |_, _, context| _ = context.insert("input".to_owned(), Fact::Path),
+            "`input` is a key of `[context]`, too",
+        ),
+        (|_, route, _| route.mcp.as_mut().unwrap().server.clear(), "`mcp.server` is empty"),
+        (|_, route, _| route.mcp.as_mut().unwrap().server = "a/b".to_owned(), "it has a slash"),
+        (
+            |_, route, _| route.mcp.as_mut().unwrap().server = "{rest}".to_owned(),
+            "`{rest}` is none",
+        ),
+        (
+            |_, route, _| route.mcp.as_mut().unwrap().server = "{".to_owned(),
+            "a brace that is no placeholder",
+        ),
+        (
+            |_, route, _| route.mcp.as_mut().unwrap().deny.code = Some(-32001),
+            "JSON-RPC has reserved",
+        ),
+        (|_, route, _| route.mcp.as_mut().unwrap().deny.status = Some(404), "must be 200 or 403"),
+        (|_, route, _| route.action = Some("A::\"a\"".to_owned()), "with `mcp` it has no `action`"),
+    ];
+    for (change, part) in table {
+        let said = mcp_faults(change);
+        assert!(said.len() == 1 && said[0].contains(part), "{part}: {said:?}");
+    }
 }

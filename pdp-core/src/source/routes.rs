@@ -30,7 +30,7 @@ pub(super) fn read(text: &str, schema: Option<&SchemaTree>) -> Result<RouteTable
                 refuse(entity, format!("`{ty}` is a type that the schema does not declare"));
             }
         }
-        for action in table.routes.iter().filter_map(|route| table.action_of(route)) {
+        for action in table.actions() {
             let Ok(template) = UidTemplate::read(action) else { continue };
             let id = match template.parts.as_slice() {
                 [] => Some(""),

@@ -41,6 +41,7 @@ fn routes() -> Routes {
         principal: principal.map(str::to_owned),
         deny: None,
         strip: Vec::new(),
+        mcp: None,
     };
     let context = [
         ("path", Fact::Path),
@@ -61,6 +62,7 @@ fn routes() -> Routes {
             .into_iter()
             .map(|(key, fact)| (key.to_owned(), fact))
             .collect::<BTreeMap<_, _>>(),
+        mcp: None,
         routes: vec![route("/d/{id}", None), route("/open", Some("Service::\"anybody\""))],
     })
     .unwrap()

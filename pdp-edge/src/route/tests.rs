@@ -16,6 +16,7 @@ fn routes(routes: &[(&str, &[&str], Option<&str>)]) -> Routes {
         principal: Some("U::\"anybody\"".to_owned()),
         deny: None,
         strip: Vec::new(),
+        mcp: None,
     });
     Routes::new(RouteTable { routes: routes.collect(), ..RouteTable::default() }).unwrap()
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pdp_core::{Bundle, Effect, Route};
+use pdp_edge::mcp::{Cause, Fault, Message, told};
 
-use super::read::Check;
 use crate::desk::Verdict;
 
 /// gRPC's code for a denied call.
@@ -89,6 +89,17 @@ pub(crate) struct Text {
     pub(super) text: Option<String>,
 }
 
+/// By what a caller is told: the route, if the call takes one, and what the call says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Teller<'c> {
+    pub(super) route: Option<&'c Route>,
+    /// The message that it is, as far as it was read.
+    pub(super) message: Option<&'c Message<'c>>,
+    /// What is wrong with the message.
+    pub(super) fault: Option<Fault>,
+    pub(super) headers: &'c [(&'c [u8], &'c [u8])],
+}
+
 // === impl CheckResponse ===
 
 impl CheckResponse {
@@ -98,27 +109,21 @@ impl CheckResponse {
         verdict: &Verdict<'_>,
         code: &str,
         bundle: Option<&Arc<Bundle>>,
-        route: Option<&Route>,
+        teller: &Teller<'_>,
     ) -> Self {
         let (id, reason) = (verdict.id().to_string(), verdict.reason().as_str());
-        let body =
-            format!("{{\"reason\":\"{reason}\",\"refusal\":\"{code}\",\"decision_id\":\"{id}\"}}");
+        let denied = teller.denied(reason, Some(code), &id);
         let metadata = [
             ("decision_id", id),
             ("reason", reason.to_owned()),
             ("refusal", code.to_owned()),
             ("bundle", bundle.map(|bundle| named(bundle)).unwrap_or_default()),
         ];
-        Self::denied(route, body, metadata)
+        Self::denied(denied, metadata)
     }
 
     /// What the core decided.
-    pub(super) fn decided(
-        verdict: &Verdict<'_>,
-        bundle: &Bundle,
-        route: &Route,
-        check: &Check<'_>,
-    ) -> Self {
+    pub(super) fn decided(verdict: &Verdict<'_>, bundle: &Bundle, teller: &Teller<'_>) -> Self {
         let (id, reason) = (verdict.id().to_string(), verdict.reason().as_str());
         let policies = verdict.answer().map(|answer| answer.policies().collect::<Vec<_>>());
         let metadata = [
@@ -129,8 +134,8 @@ impl CheckResponse {
         ];
         if verdict.effect() == Effect::Allow {
             let set = [("x-pdp-decision-id", id), ("x-pdp-reason", reason.to_owned())];
-            let mut remove = route.strip.clone();
-            for (name, _) in check.headers() {
+            let mut remove = teller.route.map_or(Vec::new(), |route| route.strip.clone());
+            for (name, _) in teller.headers {
                 let name = String::from_utf8_lossy(name).to_ascii_lowercase();
                 // The proxy removes after it sets, and what is set replaces what was there.
                 if name.as_bytes().starts_with(OURS)
@@ -148,29 +153,41 @@ impl CheckResponse {
                 metadata: Some(Struct::new(metadata)),
             };
         }
-        let body = format!("{{\"reason\":\"{reason}\",\"decision_id\":\"{id}\"}}");
-        Self::denied(Some(route), body, metadata)
+        Self::denied(teller.denied(reason, None, &id), metadata)
     }
 
-    /// A deny, told as its route says; `body` is what it says if it says nothing.
-    fn denied<const N: usize>(
-        route: Option<&Route>,
-        body: String,
-        metadata: [(&str, String); N],
-    ) -> Self {
-        let own = route.and_then(|route| route.deny.as_ref());
-        let headers = own.into_iter().flat_map(|own| &own.headers);
+    fn denied<const N: usize>(denied: Denied, metadata: [(&str, String); N]) -> Self {
         Self {
             status: Some(RpcStatus { code: PERMISSION_DENIED }),
-            denied: Some(Denied {
-                status: Some(HttpStatus { code: own.map_or(FORBIDDEN, |own| own.status.into()) }),
-                headers: headers
-                    .map(|(key, value)| HeaderOption::new(key, value.clone()))
-                    .collect(),
-                body: own.and_then(|own| own.body.clone()).unwrap_or(body),
-            }),
+            denied: Some(denied),
             ok: None,
             metadata: Some(Struct::new(metadata)),
+        }
+    }
+}
+
+// === impl Teller ===
+
+impl Teller<'_> {
+    /// As the route says, or with the reason; where calls are messages, in the words of their protocol.
+    fn denied(&self, reason: &str, refusal: Option<&str>, decision: &str) -> Denied {
+        if let Some(mcp) = self.route.and_then(|route| route.mcp.as_ref()) {
+            let Teller { message, fault, headers, .. } = *self;
+            let cause = Cause { message, fault, reason, refusal, decision, headers };
+            let told = told(&mcp.deny, &cause);
+            let json = HeaderOption::new("content-type", "application/json".to_owned());
+            let status = Some(HttpStatus { code: told.status.into() });
+            return Denied { status, headers: vec![json], body: told.body };
+        }
+        let own = self.route.and_then(|route| route.deny.as_ref());
+        let headers = own.into_iter().flat_map(|own| &own.headers);
+        let refusal = refusal.map(|code| format!("\"refusal\":\"{code}\",")).unwrap_or_default();
+        let body =
+            || format!("{{\"reason\":\"{reason}\",{refusal}\"decision_id\":\"{decision}\"}}");
+        Denied {
+            status: Some(HttpStatus { code: own.map_or(FORBIDDEN, |own| own.status.into()) }),
+            headers: headers.map(|(key, value)| HeaderOption::new(key, value.clone())).collect(),
+            body: own.and_then(|own| own.body.clone()).unwrap_or_else(body),
         }
     }
 }
