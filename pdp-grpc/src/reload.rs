@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use pdp_core::{Bundle, BundleName, DecideOptions, Decider, Live, LoadLimits, Scratch, run_cases};
@@ -25,6 +25,12 @@ use stamp::Stamp;
 
 /// So often in a row is what changes while it is read read again at once; then at the next look.
 const TRIES: u32 = 3;
+/// After reading, so many times as long as that took goes by before it reads again: whoever writes without an end takes a
+/// third of a core and not all of it from requests.
+const RESTS: u32 = 2;
+/// The niceness of the thread that reloads: the most there is.
+#[cfg(target_os = "linux")]
+const LEAST_PRIORITY: i32 = 19;
 /// How many failing cases are told.
 const FAILURES_SHOWN: usize = 3;
 
@@ -271,15 +277,38 @@ impl ReloadMonitor {
 
 impl<F: FnMut(ReloadEvent)> Loop<F> {
     fn run(&mut self, hints: &Receiver<()>, every: Duration) {
+        give_way();
         while !self.stopped.load(Ordering::Acquire) {
+            let begun = Instant::now();
+            let seen = self.seen.clone();
             self.look();
             // What requests still held when it was replaced is freed here and not by them.
             self.live.collect();
+            let was_read = seen != self.seen;
+            let rest =
+                if was_read { begun.elapsed().saturating_mul(RESTS) } else { Duration::ZERO };
+            if self.rest(hints, rest) {
+                continue;
+            }
             match hints.recv_timeout(every) {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Leaves the machine to requests, unless it is stopped; says whether there was a hint meanwhile.
+    fn rest(&self, hints: &Receiver<()>, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut is_hinted = false;
+        while !self.stopped.load(Ordering::Acquire) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            is_hinted |= hints.recv_timeout(left).is_ok();
+        }
+        is_hinted
     }
 
     /// Reads what is there if it is not what was read before.
@@ -331,6 +360,16 @@ impl<F: FnMut(ReloadEvent)> Loop<F> {
         if is_news {
             (self.told)(ReloadEvent::Kept(why));
         }
+    }
+}
+
+/// Lets every thread that answers requests go before this one, where the system can; it is no harm where not.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    {
+        // On Linux a priority is a thread's.
+        let _ =
+            rustix::process::setpriority_process(Some(rustix::thread::gettid()), LEAST_PRIORITY);
     }
 }
 
