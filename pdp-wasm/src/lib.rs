@@ -1,0 +1,5 @@
+//! The decision inside a proxy and inside any host.
+//!
+//! Three artefacts of one crate, each a feature: plain exports, a component, a filter for proxies. What has
+//! an ABI is compiled for `wasm32` alone; all else is pure and tested on the host. Nothing here reads policies: a bundle
+//! comes in as bytes.
