@@ -3,3 +3,6 @@
 //! Three artefacts of one crate, each a feature: plain exports, a component, a filter for proxies. What has
 //! an ABI is compiled for `wasm32` alone; all else is pure and tested on the host. Nothing here reads policies: a bundle
 //! comes in as bytes.
+
+#[cfg(any(test, feature = "probe"))]
+pub mod probe;
