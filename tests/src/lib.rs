@@ -44,6 +44,8 @@ pub mod desk;
 
 pub mod forge;
 
+pub mod damage;
+
 pub mod parts;
 
 pub mod served;

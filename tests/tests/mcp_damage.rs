@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use pdp_core::McpDenial;
 use pdp_core::json::Arena;
 use pdp_edge::mcp::{About, Cause, Fault, ListFilter, Message, SseFilter, Unread, told};
+use pdp_tests::damage::mutate;
 use pdp_tests::rng::Rng;
 use serde_json::Value;
 
@@ -52,52 +53,6 @@ fn keys(value: &Value) -> usize {
         Value::Array(items) => items.iter().map(keys).sum(),
         _ => 0,
     }
-}
-
-/// Members that could stand anywhere.
-const MEMBERS: [&str; 12] = [
-    "\"name\":\"b\"",
-    "\"Name\":\"b\"",
-    "\"n\\u0061me\":\"b\"",
-    "\"x\":[{\"name\":\"b\"}]",
-    "\"method\":\"tools/list\"",
-    "\"METHOD\":\"tools/list\"",
-    "\"params\":{\"name\":\"b\"}",
-    "\"tools\":[{\"name\":\"b\"}]",
-    "\"result\":{\"tools\":[{\"name\":\"b\"}]}",
-    "\"arguments\":{}",
-    "\"id\":2",
-    "\"y\":{\"z\":null}",
-];
-
-/// A text that differs a little from another one: mostly by a member more, also by a bit, an end, a piece.
-fn mutate(text: &[u8], rng: &mut Rng) -> Vec<u8> {
-    let mut text = text.to_owned();
-    let at = rng.below(text.len() + 1);
-    match rng.below(10) {
-        0 if at < text.len() => text[at] ^= 1 << rng.below(8),
-        1 => text.truncate(at),
-        2 => text.insert(at, rng.bits() as u8),
-        3 => {
-            let end = rng.between(at, text.len());
-            let piece = text[at..end].to_vec();
-            let to = rng.below(text.len() + 1);
-            drop(text.splice(to..to, piece));
-        }
-        _ => {
-            // Where an object begins, or ends.
-            let braces: Vec<usize> =
-                (0..text.len()).filter(|at| b"{}".contains(&text[*at])).collect();
-            let Some(at) = rng.pick_maybe(&braces).copied() else { return text };
-            let member = rng.pick(&MEMBERS);
-            let (at, piece) = match text[at] {
-                b'{' => (at + 1, format!("{member},")),
-                _ => (at, format!(",{member}")),
-            };
-            drop(text.splice(at..at, piece.bytes()));
-        }
-    }
-    text
 }
 
 const MUTATIONS: usize = 20_000;
