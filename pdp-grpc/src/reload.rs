@@ -1,11 +1,12 @@
 //! What is served, kept in step with its file or folder: seen, loaded aside, checked by its own cases, swapped whole.
 //!
 //! Events of the file system are hints and a look every so often is the floor, because events get lost: with the
-//! symlinks that Kubernetes swaps, on network file systems, when a queue overflows. All work happens on a thread of
-//! its own; requests go on with the bundle in force and never wait. What cannot be read, does not verify or fails its
+//! symlinks that Kubernetes swaps, on network file systems, when a queue overflows. All work happens on threads of
+//! its own, and loading gives way to all else; requests go on with the bundle in force and never wait. What cannot be read, does not verify or fails its
 //! own cases changes nothing but the status. It refuses to judge whether a revision may be older than the one before;
 //! that, and signatures, will stand between loading and publishing, in [`activate`].
 
+mod aside;
 mod stamp;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use pdp_core::{Bundle, BundleName, DecideOptions, Decider, Live, LoadLimits, Scratch, run_cases};
 
+use aside::Aside;
 use stamp::Stamp;
 
 /// So often in a row is what changes while it is read read again at once; then at the next look.
@@ -28,14 +30,13 @@ const TRIES: u32 = 3;
 /// After reading, so many times as long as that took goes by before it reads again: whoever writes without an end takes a
 /// third of a core and not all of it from requests.
 const RESTS: u32 = 2;
-/// The niceness of the thread that reloads: the most there is.
-#[cfg(target_os = "linux")]
-const LEAST_PRIORITY: i32 = 19;
+/// So long may loading give way to all else; on a machine that leaves it no time, it is done without giving way then.
+const GIVES_WAY_MAX: Duration = Duration::from_secs(5);
 /// How many failing cases are told.
 const FAILURES_SHOWN: usize = 3;
 
 /// Where a bundle comes from.
-pub trait BundleSource: Send + 'static {
+pub trait BundleSource: Send + Sync + 'static {
     /// The file or folder that is watched.
     fn path(&self) -> &Path;
 
@@ -101,9 +102,10 @@ pub struct Reloader {
 
 /// The thread's own.
 struct Loop<F> {
-    source: Box<dyn BundleSource>,
+    source: Arc<dyn BundleSource>,
     live: Arc<Live>,
     monitor: ReloadMonitor,
+    aside: Aside,
     stopped: Arc<AtomicBool>,
     /// What was there when the bundle in force, or what was refused, was read.
     seen: Stamp,
@@ -203,9 +205,10 @@ impl Reloader {
         let stopped = Arc::new(AtomicBool::new(false));
         let every = Duration::from_millis(settings.poll_ms.max(1).into());
         let mut work = Loop {
-            source,
+            source: Arc::from(source),
             live,
             monitor: monitor.clone(),
+            aside: Aside::default(),
             stopped: Arc::clone(&stopped),
             seen: Stamp::default(),
             told,
@@ -277,16 +280,13 @@ impl ReloadMonitor {
 
 impl<F: FnMut(ReloadEvent)> Loop<F> {
     fn run(&mut self, hints: &Receiver<()>, every: Duration) {
-        give_way();
         while !self.stopped.load(Ordering::Acquire) {
             let begun = Instant::now();
-            let seen = self.seen.clone();
-            self.look();
+            let has_read = self.look();
             // What requests still held when it was replaced is freed here and not by them.
             self.live.collect();
-            let was_read = seen != self.seen;
             let rest =
-                if was_read { begun.elapsed().saturating_mul(RESTS) } else { Duration::ZERO };
+                if has_read { begun.elapsed().saturating_mul(RESTS) } else { Duration::ZERO };
             if self.rest(hints, rest) {
                 continue;
             }
@@ -311,26 +311,30 @@ impl<F: FnMut(ReloadEvent)> Loop<F> {
         is_hinted
     }
 
-    /// Reads what is there if it is not what was read before.
-    fn look(&mut self) {
+    /// Reads what is there if it is not what was read before; says whether it did.
+    fn look(&mut self) -> bool {
         let mut before = Stamp::of(self.source.path());
         if before == self.seen && self.seen.is_settled() {
-            return;
+            return false;
         }
         for _ in 0..TRIES {
-            let decider = self.source.load().and_then(activate);
+            let source = Arc::clone(&self.source);
+            let load = Arc::new(move || source.load().and_then(activate));
+            let decider = self.aside.run(load, GIVES_WAY_MAX);
             let after = Stamp::of(self.source.path());
             if after == before {
                 self.seen = after;
-                return match decider {
+                match decider {
                     Ok(decider) => self.publish(decider),
                     Err(why) => self.keep(why),
-                };
+                }
+                return true;
             }
             // It changed meanwhile: what was read may be half of the one and half of the other.
             before = after;
         }
         self.seen = Stamp::default();
+        true
     }
 
     fn publish(&mut self, decider: Decider) {
@@ -360,16 +364,6 @@ impl<F: FnMut(ReloadEvent)> Loop<F> {
         if is_news {
             (self.told)(ReloadEvent::Kept(why));
         }
-    }
-}
-
-/// Lets every thread that answers requests go before this one, where the system can; it is no harm where not.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    {
-        // On Linux a priority is a thread's.
-        let _ =
-            rustix::process::setpriority_process(Some(rustix::thread::gettid()), LEAST_PRIORITY);
     }
 }
 

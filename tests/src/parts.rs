@@ -31,6 +31,24 @@ pub fn python_grpc() -> PathBuf {
     installed("python-grpc", &PYTHON_GRPC, |_| {})
 }
 
+/// The folder of examples that others have written: `variable` names it, or it lies as `name` beside the clone. Where there
+/// is none, a machine that promises to run everything (`CI=true`) fails, and others are told.
+pub fn examples(variable: &str, name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable)
+        .map_or_else(|| PathBuf::from("../shared/data").join(name), PathBuf::from);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let sentence = format!(
+        "NOT RUN: {} is no folder of examples; set {variable} to one with {name}",
+        folder.display()
+    );
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{sentence}");
+    eprintln!("{sentence}");
+    None
+}
+
 /// Installs packages of PyPI into a folder of their own, once: nothing is installed for anybody else.
 fn installed(name: &str, wanted: &[&str], finish: impl Fn(&Path)) -> PathBuf {
     static ONE: Mutex<()> = Mutex::new(());

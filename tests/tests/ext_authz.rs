@@ -3,15 +3,15 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pdp_core::{Bundle, Datetime, LoadLimits};
 use pdp_grpc::{Config, Limits};
 use pdp_tests::check::{Check, Client, field, json};
-use pdp_tests::desk;
 use pdp_tests::rng::Rng;
 use pdp_tests::served::Served;
+use pdp_tests::{desk, parts};
 use prost::encoding::decode_varint;
 use serde_json::{Value, json};
 
@@ -287,21 +287,8 @@ async fn without_routes_every_call_is_denied() {
 
 /// Examples of questions that nobody here wrote; `None`, and said so, where they are not and need not be.
 fn examples() -> Option<Vec<(String, Value)>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = std::env::var_os("ENVOY_DATA");
-    let folder = folder.unwrap_or_else(|| "../shared/data/envoy-check-requests".into());
-    let folder = root.join(folder);
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        let sentence =
-            "NOT RUN: there are no examples of CheckRequest; set ENVOY_DATA to their folder";
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "{sentence}, which is not {}",
-            folder.display()
-        );
-        eprintln!("{sentence}, which is not {}", folder.display());
-        return None;
-    };
+    let folder = parts::examples("ENVOY_DATA", "envoy-check-requests")?;
+    let entries = std::fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> =
         paths.filter(|path| path.extension() == Some("json".as_ref())).collect();

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use pdp_core::json::Arena;
@@ -12,8 +11,8 @@ use pdp_core::{
 };
 use pdp_edge::mcp::{About, List, ListFilter, Message, SseFilter, Unread, item};
 use pdp_tests::check::{Check, Client};
-use pdp_tests::desk;
 use pdp_tests::served::{self, Served};
+use pdp_tests::{desk, parts};
 use serde_json::{Value, json};
 
 const VERSION: &str = "2026-07-28";
@@ -41,19 +40,8 @@ fn read<'a>(
 
 /// Examples of the protocol's types, by type; `None`, and said so, where they are not and need not be.
 fn examples() -> Option<BTreeMap<String, Vec<Value>>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = std::env::var_os("MCP_DATA").unwrap_or_else(|| "../shared/data/mcp".into());
-    let folder = root.join(folder).join("schema/2026-07-28/examples");
-    let Ok(types) = std::fs::read_dir(&folder) else {
-        let sentence = "NOT RUN: there are no examples of MCP; set MCP_DATA to their folder";
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "{sentence}, which is not {}",
-            folder.display()
-        );
-        eprintln!("{sentence}, which is not {}", folder.display());
-        return None;
-    };
+    let folder = parts::examples("MCP_DATA", "mcp")?.join("schema/2026-07-28/examples");
+    let types = std::fs::read_dir(folder).unwrap();
     let mut examples: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for of in types {
         let of = of.unwrap();

@@ -2,8 +2,10 @@
 //!
 //! The file is replaced as `pdp build` output is meant to be, by a rename, and the server takes it up by its own watching.
 //! Two bundles take turns in it, which answer the same for the same reasons, so that answers can be compared throughout;
-//! the next one is written as soon as the one before is in force, or at a steady pace. Loading takes a core for as long as it
-//! lasts: on a machine with few of them, the first row says what that costs, and the second what swapping does.
+//! the next one takes its place as soon as the one before is in force, or at a steady pace. Their bytes are written
+//! beforehand: whoever copies megabytes beside a service takes time from it, whatever it does with them. Loading takes a
+//! core for as long as it lasts: on a machine with few of them, the first row says what that costs, and the second what
+//! swapping does.
 
 use std::fs;
 use std::sync::Arc;
@@ -27,11 +29,12 @@ const PACE: Duration = Duration::from_millis(100);
 struct Writer {
     server: Process,
     path: String,
-    /// Where a bundle is written before it takes its place.
+    /// Another name of a bundle before it takes its place.
     next: String,
-    bundles: [Vec<u8>; 2],
-    /// Bundles written so far.
-    written: usize,
+    /// Files of the two bundles.
+    bundles: [String; 2],
+    /// Swaps so far.
+    swaps: usize,
 }
 
 /// A row of the table.
@@ -53,7 +56,9 @@ pub(super) async fn compare(work: &Work, goals: &mut Vec<Goal>) -> Result<(), St
     let server = Process::start(&["serve", "pdp", "tcp", &path, "reload"])?;
     let url = server.said.clone();
     let next = work.folder.file("next")?;
-    let mut writer = Writer { server, path, next, bundles: work.bundles.clone(), written: 0 };
+    let [even, odd] = &work.bundles;
+    let bundles = [work.folder.write("even", even)?, work.folder.write("odd", odd)?];
+    let mut writer = Writer { server, path, next, bundles, swaps: 0 };
     // Either bundle gives the library's answers.
     load::check(&url, &work.questions).await?;
     writer.swap()?;
@@ -144,16 +149,16 @@ impl Drop for Over {
 // === impl Writer ===
 
 impl Writer {
-    /// Writes the bundle that is not in force and waits until it is.
+    /// Puts the bundle that is not in force into its place, and waits until it is in force.
     fn swap(&mut self) -> Result<(), String> {
-        self.written += 1;
+        self.swaps += 1;
         let [even, odd] = &self.bundles;
-        let bytes = if self.written.is_multiple_of(2) { even } else { odd };
-        fs::write(&self.next, bytes).map_err(|error| format!("{}: {error}", self.next))?;
+        let file = if self.swaps.is_multiple_of(2) { even } else { odd };
+        fs::hard_link(file, &self.next).map_err(|error| format!("{}: {error}", self.next))?;
         fs::rename(&self.next, &self.path).map_err(|error| format!("{}: {error}", self.path))?;
         match heard(&self.server.lines)?.as_str() {
             serve::ACTIVATED => Ok(()),
-            why => Err(format!("bundle {} is not in force: {why}", self.written)),
+            why => Err(format!("bundle {} is not in force: {why}", self.swaps)),
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, Sidecar};
 
 /// A collector that keeps what it is sent.
 #[derive(Clone, Default)]
@@ -82,6 +82,12 @@ async fn ask(
     client.authorize(request).await.unwrap().into_inner()
 }
 
+/// The sidecar with the one listener that is asked here.
+fn grpc_only(scene: &Scene, settings: &[&str]) -> Sidecar {
+    let listeners = ["c.pdpb", "--listen=127.0.0.1:0", "--admin=off", "--http=off"];
+    scene.start(&[&listeners[..], settings].concat())
+}
+
 async fn client(address: &str) -> AuthorizationClient<Channel> {
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
     AuthorizationClient::new(endpoint.connect().await.unwrap())
@@ -92,15 +98,7 @@ async fn a_decision_is_a_span_in_the_trace_of_its_caller() {
     let collector = Collector::default();
     let url = format!("http://{}", collector.start().await);
     let scene = Scene::new();
-    let mut sidecar = scene.start(&[
-        "c.pdpb",
-        "--listen=127.0.0.1:0",
-        "--admin=off",
-        "--http=off",
-        "--log=log",
-        "--traces",
-        &url,
-    ]);
+    let mut sidecar = grpc_only(&scene, &["--log=log", "--traces", &url]);
     let mut client = client(&sidecar.address("grpc://")).await;
     let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let answer = ask(&mut client, Some(sampled)).await;
@@ -145,15 +143,7 @@ async fn a_share_of_the_decisions_begins_a_trace() {
     let collector = Collector::default();
     let url = format!("http://{}", collector.start().await);
     let scene = Scene::new();
-    let mut sidecar = scene.start(&[
-        "c.pdpb",
-        "--listen=127.0.0.1:0",
-        "--admin=off",
-        "--http=off",
-        "--traces-ratio=1",
-        "--traces",
-        &url,
-    ]);
+    let mut sidecar = grpc_only(&scene, &["--traces-ratio=1", "--traces", &url]);
     let mut client = client(&sidecar.address("grpc://")).await;
     for _ in 0..3 {
         ask(&mut client, None).await;
@@ -168,15 +158,8 @@ async fn a_share_of_the_decisions_begins_a_trace() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_not_there_costs_spans_and_nothing_else() {
     let scene = Scene::new();
-    let mut sidecar = scene.start(&[
-        "c.pdpb",
-        "--listen=127.0.0.1:0",
-        "--admin=off",
-        "--http=off",
-        "--traces-ratio=1",
-        // Nobody listens on this port: it is for the superuser, and reserved.
-        "--traces=http://127.0.0.1:1",
-    ]);
+    // Nobody listens on this port: it is for the superuser, and reserved.
+    let mut sidecar = grpc_only(&scene, &["--traces-ratio=1", "--traces=http://127.0.0.1:1"]);
     let mut client = client(&sidecar.address("grpc://")).await;
     for _ in 0..20 {
         let answered = tokio::time::timeout(Duration::from_secs(5), ask(&mut client, None)).await;
