@@ -33,6 +33,7 @@ pub mod goals;
 pub mod instructions;
 pub mod measure;
 pub mod plot;
+pub mod proxy;
 pub mod record;
 pub mod results;
 pub mod run;

@@ -12,9 +12,9 @@ mod echo;
 mod figures;
 mod hostile;
 mod load;
-mod process;
+pub(crate) mod process;
 mod reload;
-mod serve;
+pub(crate) mod serve;
 mod turns;
 
 use std::fs;
@@ -58,7 +58,7 @@ struct Work {
 }
 
 /// A folder that is gone when its value is.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 /// Runs the program: without names all three comparisons; with `serve` and `attack` it is one of their processes, until
 /// its input ends.
@@ -144,21 +144,29 @@ impl Work {
 // === impl Folder ===
 
 impl Folder {
-    fn new() -> Result<Self, String> {
-        let path = std::env::temp_dir().join(format!("pdp-bench-{}", std::process::id()));
+    pub(crate) fn new() -> Result<Self, String> {
+        Self::named("served")
+    }
+
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("pdp-bench-{}-{name}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self(path))
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The path of a file in it.
-    fn file(&self, name: &str) -> Result<String, String> {
+    pub(crate) fn file(&self, name: &str) -> Result<String, String> {
         let path = self.0.join(name);
         path.to_str()
             .map(str::to_owned)
             .ok_or_else(|| "the temporary folder is not UTF-8".to_owned())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<String, String> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<String, String> {
         let path = self.file(name)?;
         fs::write(&path, bytes).map_err(|error| format!("{path}: {error}"))?;
         Ok(path)

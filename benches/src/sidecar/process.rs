@@ -1,4 +1,4 @@
-//! A server or an attacker in a process of its own, which ends with its value.
+//! A server, a proxy or an attacker in a process of its own, which ends with its value.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,19 +12,19 @@ const TICKS_PER_SECOND: f64 = 100.0;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process of this program.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     /// What it said first; of a server, its URL.
-    pub(super) said: String,
+    pub(crate) said: String,
     /// What it says after that, line by line.
-    pub(super) lines: Receiver<String>,
+    pub(crate) lines: Receiver<String>,
 }
 
 // === impl Process ===
 
 impl Process {
     /// Starts this program with other arguments and waits for its first line.
-    pub(super) fn start(args: &[&str]) -> Result<Self, String> {
+    pub(crate) fn start(args: &[&str]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut child = Command::new(program)
             .args(args)
@@ -47,8 +47,13 @@ impl Process {
         Ok(process)
     }
 
+    /// Another program, which says nothing that anybody here listens to.
+    pub(crate) fn of(child: Child) -> Self {
+        Self { child, said: String::new(), lines: channel().1 }
+    }
+
     /// User and system time so far.
-    pub(super) fn cpu_seconds(&self) -> Result<f64, String> {
+    pub(crate) fn cpu_seconds(&self) -> Result<f64, String> {
         let path = format!("/proc/{}/stat", self.child.id());
         let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
         // The name of the program, in brackets, may have anything in it.
@@ -59,13 +64,13 @@ impl Process {
     }
 
     /// How many files and sockets it has open.
-    pub(super) fn open_files(&self) -> Result<usize, String> {
+    pub(crate) fn open_files(&self) -> Result<usize, String> {
         let path = format!("/proc/{}/fd", self.child.id());
         Ok(fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?.count())
     }
 
     /// Waits until it has no more than so many open.
-    pub(super) async fn closes_down_to(&self, files: usize) -> Result<(), String> {
+    pub(crate) async fn closes_down_to(&self, files: usize) -> Result<(), String> {
         let begun = Instant::now();
         loop {
             let open = self.open_files()?;
@@ -81,7 +86,7 @@ impl Process {
 }
 
 /// Waits for the next line of a process.
-pub(super) fn heard(lines: &Receiver<String>) -> Result<String, String> {
+pub(crate) fn heard(lines: &Receiver<String>) -> Result<String, String> {
     lines.recv_timeout(PATIENCE).map_err(|_| "it ended, or said nothing in time".to_owned())
 }
 

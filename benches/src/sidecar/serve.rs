@@ -31,7 +31,7 @@ pub(super) fn echo(at: &str, answer: &Path) -> Result<(), String> {
 }
 
 /// Serves a bundle that is in a file. Settings are `log=PATH`, `connections=NUMBER` and `reload`.
-pub(super) fn pdp(at: &str, bundle: &Path, settings: &[&str]) -> Result<(), String> {
+pub(crate) fn pdp(at: &str, bundle: &Path, settings: &[&str]) -> Result<(), String> {
     let source = BundleFile::new(bundle, LoadLimits::STANDARD);
     let live = Arc::new(Live::new(Decider::new(source.load()?)));
     let mut config = Config { clock: Clock::fixed(NOW), ..Config::sidecar() };
