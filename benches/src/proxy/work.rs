@@ -81,7 +81,7 @@ impl Work {
         entities.extend((0..DOCUMENTS).map(|at| document(at, "y")));
         entities.extend((0..DOCUMENTS).map(|at| document(at, "n")));
         let mut routes = "resource = 'Document::\"{document}\"'\naction = 'Action::\"{method}\"'\n\
-                          [context]\nhost = \"host\"\nlevel = { value = 5 }\n"
+                          [context]\nhost = \"host\"\nlevel = { literal = 5 }\n"
             .to_owned();
         for user in 0..ASKING {
             let _ = writeln!(
