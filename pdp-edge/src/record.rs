@@ -26,8 +26,8 @@ pub struct Record<'a> {
     pub request: Option<&'a Request<'a>>,
     /// What decided.
     pub bundle: Option<&'a Bundle>,
-    /// Time to decide.
-    pub took: Duration,
+    /// Time to decide, where somebody has a clock for it.
+    pub took: Option<Duration>,
 }
 
 /// What a question got.
@@ -163,7 +163,9 @@ impl Record<'_> {
             named.text("digest", bundle.digest_hex());
             named.end();
         }
-        object.raw("latency_ns", self.took.as_nanos());
+        if let Some(took) = self.took {
+            object.raw("latency_ns", took.as_nanos());
+        }
         object.end();
         out.push(b'\n');
     }

@@ -56,8 +56,7 @@ pub fn label(bundle: &Bundle) -> String {
 impl Teller<'_> {
     /// For a call that is allowed.
     pub fn passed(&self, reason: &str, decision: &str) -> Passed {
-        let set =
-            [("x-pdp-decision-id", decision.to_owned()), ("x-pdp-reason", reason.to_owned())];
+        let set = [("x-pdp-decision-id", decision.to_owned()), ("x-pdp-reason", reason.to_owned())];
         let mut remove = self.route.map_or(Vec::new(), |route| route.strip.clone());
         for (name, _) in self.headers {
             let ours = name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS));

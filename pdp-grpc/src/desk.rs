@@ -223,6 +223,7 @@ impl Desk {
             // The time that policies saw, where they saw one.
             let time = request.and_then(|request| request.now).unwrap_or_else(|| self.now());
             let (id, entry, trace) = (verdict.id(), protocol.as_str(), trace.map(TraceParent::ids));
+            let took = Some(took);
             let record = Record { id, entry, time, trace, request, bundle, took };
             log.push(|out| record.line(out, log.config().shown(), &verdict.said()));
         }
@@ -303,7 +304,8 @@ impl Desk {
         if let Some(log) = log {
             let time = request.now.unwrap_or_else(|| self.now());
             let (entry, trace) = (protocol.as_str(), trace.map(TraceParent::ids));
-            let record = Record { id, entry, time, trace, request: Some(request), bundle, took };
+            let (request, took) = (Some(request), Some(took));
+            let record = Record { id, entry, time, trace, request, bundle, took };
             let (decided, allowed) = (filtered.decided, &filtered.allowed);
             log.push(|out| record.filter_line(out, log.config().shown(), decided, allowed));
         }

@@ -3,3 +3,10 @@
 //! Three artefacts of one crate, each a feature: plain exports, a component, a filter for proxies. What has
 //! an ABI is compiled for `wasm32` alone; all else is pure and tested on the host. Nothing here reads policies: a bundle
 //! comes in as bytes.
+
+#[cfg(feature = "filter")]
+#[cfg_attr(
+    not(any(target_arch = "wasm32", test)),
+    expect(dead_code, reason = "what uses it has an ABI, and is not compiled for the host")
+)]
+mod filter;

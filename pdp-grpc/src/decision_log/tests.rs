@@ -59,7 +59,7 @@ fn no_text_begins_a_line_or_ends_a_string_and_masked_names_keep_their_values() {
         time: Datetime(1),
         request: Some(&request),
         bundle: None,
-        took: Duration::from_nanos(7),
+        took: Some(Duration::from_nanos(7)),
     };
     let verdict = Verdict::refused(hostile.to_owned());
     let mut line = Vec::new();
