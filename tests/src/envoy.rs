@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::check::token::{ISSUER, SECRET, base64url};
 use crate::parts;
+use crate::upstream::header;
 
 /// How long anything here may take before the test fails instead of hanging.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -160,7 +161,13 @@ impl Envoy {
         let file = folder.path().join("envoy.json");
         std::fs::write(&file, config.to_string()).unwrap();
         let child = Command::new(program)
-            .args(["--disable-hot-restart", "--log-level", "warning"])
+            .args([
+                "--disable-hot-restart",
+                "--log-level",
+                "warning",
+                "--file-flush-interval-msec",
+                "50",
+            ])
             .args(["--concurrency", &workers.to_string()])
             .arg("--log-path")
             .arg(folder.path().join("envoy.log"))
@@ -240,34 +247,66 @@ impl Drop for Envoy {
     }
 }
 
-/// Sends bytes and reads an answer to the end of its connection.
+/// Sends bytes and reads an answer to its end, or to that of its connection.
 pub async fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let (mut reader, mut writer) = stream.split();
-    let mut answer = Vec::new();
+    let answered = async {
+        let (mut bytes, mut piece) = (Vec::new(), [0; 16_384]);
+        loop {
+            let answer = Answer::read(&bytes);
+            // Envoy may leave the connection open a while.
+            if let Some((answer, true)) = answer {
+                return answer;
+            }
+            match reader.read(&mut piece).await {
+                Ok(0) | Err(_) => return answer.map_or(Answer::none(), |(answer, _)| answer),
+                Ok(read) => bytes.extend(&piece[..read]),
+            }
+        }
+    };
     // It may be answered before all of it was sent, and then not be read any more.
-    let both = async { tokio::join!(writer.write_all(request), reader.read_to_end(&mut answer)) };
-    let _ = tokio::time::timeout(SOON, both).await.unwrap();
-    let at = answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
-    let body = answer.split_off(at);
-    let head = String::from_utf8_lossy(&answer).to_ascii_lowercase();
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-    let body = if head.contains("transfer-encoding: chunked") { joined(&body) } else { body };
-    Answer { status, head, body: String::from_utf8_lossy(&body).into_owned() }
+    let both = async { tokio::join!(writer.write_all(request), answered).1 };
+    tokio::time::timeout(SOON, both).await.unwrap()
 }
 
-/// A body out of its chunks, as far as they go.
-fn joined(mut chunks: &[u8]) -> Vec<u8> {
+// === impl Answer ===
+
+impl Answer {
+    fn none() -> Self {
+        Self { status: 0, head: String::new(), body: String::new() }
+    }
+
+    /// An answer from what has come of it, and whether that is all; `None` before its body.
+    fn read(bytes: &[u8]) -> Option<(Self, bool)> {
+        let at = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let head = String::from_utf8_lossy(&bytes[..at]).to_ascii_lowercase();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let (body, is_whole) = match header(&head, "content-length") {
+            Some(length) => (bytes[at..].to_vec(), length.parse() == Ok(bytes.len() - at)),
+            None if head.contains("transfer-encoding: chunked") => joined(&bytes[at..]),
+            None => (bytes[at..].to_vec(), false),
+        };
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Some((Self { status: status.unwrap_or_default(), head, body }, is_whole))
+    }
+}
+
+/// A body out of its chunks, as far as they go, and whether that is to the end.
+fn joined(mut chunks: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     while let Some(at) = chunks.windows(2).position(|end| end == b"\r\n") {
         let size = std::str::from_utf8(&chunks[..at]).ok();
         let size = size.and_then(|size| usize::from_str_radix(size, 16).ok()).unwrap_or_default();
         chunks = &chunks[at + 2..];
-        if size == 0 || chunks.len() < size + 2 {
+        if size == 0 {
+            return (body, true);
+        }
+        if chunks.len() < size + 2 {
             break;
         }
         body.extend(&chunks[..size]);
         chunks = &chunks[size + 2..];
     }
-    body
+    (body, false)
 }

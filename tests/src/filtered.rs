@@ -5,13 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "test code fails loudly")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::check::token::{SECRET, token};
 use crate::envoy::{Answer, Envoy, cluster, config, jwt_authn, socket};
 use crate::upstream::Upstream;
-use crate::{desk, module};
+use crate::{desk, module, parts};
 
 /// What [`Filtered`] is made of. What is not said is what most tests want.
 #[derive(Debug)]
@@ -209,6 +210,23 @@ impl Plan {
     pub fn beside(mut self, name: &str, server: &Upstream) -> Self {
         self.clusters.push(cluster(name, socket(server.address), false));
         self
+    }
+
+    /// Whether Envoy takes it; what it says if not.
+    pub fn validate(self) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("envoy.json");
+        let filters = [filter(&self.module, &self.settings)];
+        std::fs::write(&file, config(1, &filters, &[], &[], json!({})).to_string()).unwrap();
+        let output = Command::new(parts::envoy())
+            .args(["--mode", "validate", "--log-level", "warning", "--config-path"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 
     /// Starts it.

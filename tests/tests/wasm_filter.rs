@@ -6,7 +6,7 @@ use pdp_tests::check::token::token;
 use pdp_tests::envoy::{Answer, until};
 use pdp_tests::filtered::{Plan, bearer, bundle};
 use pdp_tests::upstream::{Upstream, header};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// More than one connection, so that each worker has one.
 const TIMES: usize = 8;
@@ -98,4 +98,85 @@ async fn what_is_allowed_arrives_and_what_is_denied_does_not() {
     assert_eq!(count("denied.not_permitted"), Some(7 * TIMES as u64 / 2), "{stats:?}");
     assert_eq!(count("denied.invalid_request"), Some(7 * TIMES as u64 / 2), "{stats:?}");
     assert_eq!((count("bundle_revision"), count("errors")), (Some(3), Some(0)), "{stats:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_held_where_they_are_read_and_no_longer_than_is_allowed() {
+    let all = Plan::inline(&bundle(1, ""))
+        .with("body_bytes_max", json!(100_000))
+        .start(Upstream::echo().await)
+        .await;
+    let ann = bearer("ann");
+    let ping = |bytes: usize| {
+        let body = r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":""}}"#;
+        body.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes - body.len()))).into_bytes()
+    };
+    let chunked = |body: &[u8]| {
+        let chunks = body.chunks(9_000).flat_map(|chunk| {
+            [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()
+        });
+        let mut chunks: Vec<u8> = chunks.collect();
+        chunks.extend(b"0\r\n\r\n");
+        chunks
+    };
+    for _ in 0..2 {
+        for (bytes, expected) in [(99, 200), (100_000, 200), (100_001, 413), (3 << 20, 413)] {
+            let before = all.upstream.arrived().len();
+            let body = ping(bytes);
+            let framed = chunked(&body);
+            for (headers, sent) in [("", &body), ("transfer-encoding: chunked\r\n", &framed)] {
+                let Answer { status, body: said, .. } =
+                    all.post("/mcp", &format!("{ann}{headers}"), sent).await;
+                assert_eq!(status, expected, "{bytes} {headers}: {said}");
+                assert_eq!(said.contains("body_too_large"), expected == 413, "{said}");
+            }
+            let arrived = all.upstream.arrived().split_off(before);
+            assert_eq!(arrived.len(), if expected == 200 { 2 } else { 0 });
+            assert!(arrived.iter().all(|it| it.body == body), "it arrives as it was judged");
+        }
+        // A length that is only said to be too large; and a large body where none is read.
+        let lies = format!("{ann}content-length: 100001\r\n");
+        assert_eq!(all.post("/mcp", &lies, b"{}").await.status, 413);
+        let large = vec![b'x'; 400_000];
+        assert_eq!(all.post("/anything", &ann, &large).await.status, 200);
+        assert_eq!(all.upstream.arrived().last().unwrap().body, large);
+        let before = all.upstream.arrived().len();
+        assert_eq!(all.post("/anything", &bearer("bob"), &large).await.status, 403);
+        assert_eq!(all.upstream.arrived().len(), before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peers_address_counts_where_no_client_can_name_it() {
+    for (trusted, said, expected) in [(false, true, 403), (true, true, 403), (true, false, 200)] {
+        // The bundle asks for a loopback address. Without `use_remote_address` a client's header says what it is.
+        let mut plan = Plan::inline(&bundle(1, "")).with("source_ip", json!(trusted));
+        plan.manager = json!({ "use_remote_address": !said });
+        let all = plan.start(Upstream::echo().await).await;
+        let forged = format!("{}x-forwarded-for: 10.1.2.3\r\n", bearer("ann"));
+        let status = all.get("/local", &forged).await.status;
+        assert_eq!(status, expected, "{trusted} {said}: {}", all.envoy.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_wrong_is_refused_before_it_is_in_force() {
+    let bytes = bundle(1, "");
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let digest = pdp_core::Bundle::load(&bytes, &pdp_core::LoadLimits::STANDARD).unwrap();
+    let digest = digest.digest_hex().to_owned();
+    for (plan, is_good) in [
+        (Plan::inline(&bytes), true),
+        (Plan::inline(&bytes).with("digest", json!(digest)), true),
+        (Plan::inline(&bytes).with("digest", json!("0".repeat(64))), false),
+        (Plan::inline(&bytes).with("body_bytes", json!(1)), false),
+        (Plan::inline(&damaged), false),
+        (Plan::inline(b"no bundle"), false),
+        (Plan::new(json!({})), false),
+        (Plan::new(json!({ "fetch": { "cluster": "c", "authority": "a", "path": "/b" } })), true),
+    ] {
+        let settings = plan.settings.to_string();
+        assert_eq!(plan.validate().is_ok(), is_good, "{}", &settings[..settings.len().min(200)]);
+    }
 }
