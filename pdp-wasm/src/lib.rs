@@ -6,7 +6,7 @@
 
 #[cfg(feature = "filter")]
 #[cfg_attr(
-    not(any(target_arch = "wasm32", test)),
+    not(target_arch = "wasm32"),
     expect(dead_code, reason = "what uses it has an ABI, and is not compiled for the host")
 )]
 mod filter;

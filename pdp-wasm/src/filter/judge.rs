@@ -321,4 +321,4 @@ impl Outcome {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

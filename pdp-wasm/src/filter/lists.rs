@@ -140,3 +140,6 @@ fn decides(decider: &Decider, scratch: &mut Scratch, request: &Request<'_>) -> b
     let options = DecideOptions { effect_only: true, ..DecideOptions::STANDARD };
     decider.decide_with(scratch, request, &options).is_allowed()
 }
+
+#[cfg(test)]
+mod tests;

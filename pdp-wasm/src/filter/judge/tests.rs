@@ -45,7 +45,7 @@ const POLICY: &str = r#"
 @id("tool") permit(principal == User::"ann", action, resource) when { resource in [Doc::"s", Doc::"s/yes"] };
 "#;
 
-fn decider() -> Decider {
+pub(crate) fn decider() -> Decider {
     let folder = tempfile::tempdir().unwrap();
     let manifest = "name = \"edge\"\nrevision = 7\nentities_complete = false\n";
     for (name, text) in [("bundle.toml", manifest), ("p.cedar", POLICY), ("routes.toml", ROUTES)] {
@@ -75,7 +75,7 @@ fn extension(key: &str, value: &str) -> Vec<u8> {
     entry("pdp", &entry(key, &field(3, value.as_bytes())))
 }
 
-fn call(method: &str, target: &str) -> Call {
+pub(crate) fn call(method: &str, target: &str) -> Call {
     Call {
         method: method.into(),
         host: b"shop.example".to_vec(),
