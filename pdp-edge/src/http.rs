@@ -262,6 +262,13 @@ impl<'a> Router<'a> {
         Ok(Request { on_behalf_of, scopes, ..Request::new(principal, action, resource, context) })
     }
 
+    /// Whether this call must come with its whole body, which may be still to come. One that takes no route is refused
+    /// without.
+    pub fn reads_body_of(self, message: &HttpMessage<'a>, arena: &'a Arena) -> bool {
+        self.routes.context.values().any(|fact| *fact == Fact::Body)
+            || self.matched(message, arena).is_ok_and(|(matched, _)| matched.server.is_some())
+    }
+
     /// Whether any call must come with its whole body.
     pub fn reads_body(self) -> bool {
         self.routes.reads_body()

@@ -7,7 +7,6 @@
 mod malformed;
 mod many;
 mod read;
-pub(crate) mod wire;
 
 use std::net::IpAddr;
 

@@ -22,7 +22,6 @@
 //! | `bundle` | `{"name", "revision", "digest"}` |
 //! | `latency_ns` | time to decide |
 
-mod record;
 mod sink;
 
 use std::cell::Cell;
@@ -33,7 +32,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub(crate) use record::Record;
+use pdp_edge::Shown;
 use sink::Sink;
 
 /// Where the decision log goes and what is in it.
@@ -107,6 +106,15 @@ thread_local! {
     // A record is made here and copied to those that wait, so that none needs memory of its own, and the lock is held for
     // no longer than copying takes.
     static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+// === impl LogConfig ===
+
+impl LogConfig {
+    /// How much of a request's context is in a record.
+    pub(crate) fn shown(&self) -> Shown<'_> {
+        Shown { context: self.context, mask: &self.mask }
+    }
 }
 
 // === impl DecisionLog ===

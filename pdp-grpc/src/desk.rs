@@ -17,17 +17,18 @@ use pdp_core::{
     Bundle, Datetime, DecideOptions, Decider, Effect, InlineEntity, LegExplanation, Live, Reason,
     Request, Scratch, Snapshot, Uid, Value,
 };
+use pdp_edge::{Record, TRACEPARENT, TraceParent};
 
 use crate::access::{Access, Caller};
 use crate::admission::Admission;
 use crate::authorize;
 use crate::config::{Clock, Config};
-use crate::decision_id::DecisionId;
-use crate::decision_log::{DecisionLog, Record};
+use crate::decision_id::{self, DecisionId};
+use crate::decision_log::DecisionLog;
 use crate::metrics::{Metrics, Protocol};
 use crate::peer::Peer;
 use crate::respond::NoAnswer;
-use crate::trace::{DecisionSpan, SharedTracer, TRACEPARENT, TraceParent};
+use crate::trace::{DecisionSpan, SharedTracer};
 use verdict::Kind;
 pub(crate) use verdict::Verdict;
 
@@ -221,8 +222,10 @@ impl Desk {
         if let Some(log) = &self.0.telemetry.log {
             // The time that policies saw, where they saw one.
             let time = request.and_then(|request| request.now).unwrap_or_else(|| self.now());
-            let record = Record { id: verdict.id(), protocol, time, trace, request, bundle, took };
-            log.push(|out| record.line(out, log.config(), verdict));
+            let (id, entry, trace) = (verdict.id(), protocol.as_str(), trace.map(TraceParent::ids));
+            let took = Some(took);
+            let record = Record { id, entry, time, trace, request, bundle, took };
+            log.push(|out| record.line(out, log.config().shown(), &verdict.said()));
         }
     }
 
@@ -300,9 +303,11 @@ impl Desk {
         }
         if let Some(log) = log {
             let time = request.now.unwrap_or_else(|| self.now());
-            let record = Record { id, protocol, time, trace, request: Some(request), bundle, took };
+            let (entry, trace) = (protocol.as_str(), trace.map(TraceParent::ids));
+            let (request, took) = (Some(request), Some(took));
+            let record = Record { id, entry, time, trace, request, bundle, took };
             let (decided, allowed) = (filtered.decided, &filtered.allowed);
-            log.push(|out| record.filter_line(out, log.config(), decided, allowed));
+            log.push(|out| record.filter_line(out, log.config().shown(), decided, allowed));
         }
         Ok(filtered)
     }
@@ -357,7 +362,7 @@ fn untrusted(stated: &[&str]) -> String {
 
 impl Filtered {
     fn new() -> Self {
-        Self { id: DecisionId::next(), allowed: Vec::new(), denied: Vec::new(), decided: 0 }
+        Self { id: decision_id::next(), allowed: Vec::new(), denied: Vec::new(), decided: 0 }
     }
 
     /// Decides for the next few.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pdp_core::Decider;
-use pdp_edge::{Refusal, Router};
+use pdp_edge::{Refusal, Router, Teller};
 use prost::bytes::Bytes;
 use tokio_stream::Once;
 use tonic::body::Body;
@@ -28,7 +28,7 @@ use crate::codec::Wire;
 use crate::config::Limits;
 use crate::desk::{Asker, Desk, Origin, Room, isolated};
 use crate::metrics::Protocol;
-use answer::{CheckResponse, Teller};
+use answer::CheckResponse;
 use read::Check;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -157,7 +157,7 @@ fn answer(
         return refused("body_unreadable", nobody);
     }
     let headers = check.headers();
-    let (matched, mut request) = match router.question(&check.call(), &check, arena) {
+    let (matched, mut request) = match router.question(&check.call(), &check.metadata, arena) {
         Ok(question) => question,
         Err(of) => {
             let fault = if let Refusal::Mcp(fault) = of.refusal { Some(fault) } else { None };

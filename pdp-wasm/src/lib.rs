@@ -4,5 +4,11 @@
 //! an ABI is compiled for `wasm32` alone; all else is pure and tested on the host. Nothing here reads policies: a bundle
 //! comes in as bytes.
 
+#[cfg(feature = "filter")]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(dead_code, reason = "what uses it has an ABI, and is not compiled for the host")
+)]
+mod filter;
 #[cfg(any(test, feature = "probe"))]
 pub mod probe;

@@ -52,6 +52,14 @@ pub mod served;
 
 pub mod check;
 
+pub mod upstream;
+
+pub mod envoy;
+
+pub mod module;
+
+pub mod filtered;
+
 pub use coverage::{Coverage, Feature};
 pub use generate::Generator;
 pub use oracle::{Answer, ErrorKind, Oracle, Outcome, Verdict};

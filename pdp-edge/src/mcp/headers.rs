@@ -8,6 +8,7 @@ use pdp_core::RequestLimits;
 use pdp_core::json::{Arena, Cursor, JsonError, Kind as Json};
 
 use super::message::{About, Fault, Kind, Message, Revision};
+use crate::base64::base64;
 
 /// More headers that repeat arguments are refused: each is looked for in all of them.
 const PARAM_HEADERS_MAX: usize = 16;
@@ -147,31 +148,4 @@ fn decoded(value: &[u8]) -> Option<String> {
         None => value.to_vec(),
     };
     String::from_utf8(bytes).ok()
-}
-
-/// Bytes from base64 with padding, of which there is one spelling.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let digits = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
-    if !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::with_capacity(text.len() / 4 * 3));
-    for digit in digits {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0x00ff_ffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count & 0xff) as u8);
-        }
-    }
-    // What is left over is no bits.
-    (bits & ((1 << count) - 1) == 0).then_some(bytes)
 }

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use super::wire::Damage;
+use pdp_edge::wire::Damage;
+
 use crate::text::shorten;
 
 /// How much of a key and of a whole path is repeated in a message, which travels in a header.

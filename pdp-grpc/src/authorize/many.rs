@@ -2,8 +2,9 @@
 //!
 //! What the questions say is read one by one, later, so that what is wrong with one of them concerns it alone.
 
+use pdp_edge::wire::Fields;
+
 use super::malformed::{Fault, Malformed, Path};
-use super::wire::Fields;
 
 /// One question of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use bumpalo::collections::Vec as ArenaVec;
 
 use pdp_core::json::Arena;
 use pdp_core::{Datetime, Decimal, Duration, InlineEntity, IpNet, Request, Uid, Value};
+use pdp_edge::wire::{Damage, Fields, Payload};
 
 use super::malformed::{Fault, Malformed, Path, quoted};
-use super::wire::{Damage, Fields, Payload};
 use crate::config::VALUE_DEPTH_MAX;
 
 /// Up to so many keys are compared with each other; more are sorted.

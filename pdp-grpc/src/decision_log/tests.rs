@@ -11,9 +11,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use pdp_core::{Datetime, Request, Uid, Value};
+use pdp_edge::Record;
 
 use super::*;
-use crate::decision_id::DecisionId;
+use crate::decision_id;
 use crate::desk::Verdict;
 use crate::metrics::Protocol;
 
@@ -53,16 +54,16 @@ fn no_text_begins_a_line_or_ends_a_string_and_masked_names_keep_their_values() {
     };
     let record = Record {
         trace: None,
-        id: DecisionId::next(),
-        protocol: Protocol::Stream,
+        id: decision_id::next(),
+        entry: Protocol::Stream.as_str(),
         time: Datetime(1),
         request: Some(&request),
         bundle: None,
-        took: Duration::from_nanos(7),
+        took: Some(Duration::from_nanos(7)),
     };
     let verdict = Verdict::refused(hostile.to_owned());
     let mut line = Vec::new();
-    record.line(&mut line, &config(LogTarget::Stdout), &verdict);
+    record.line(&mut line, config(LogTarget::Stdout).shown(), &verdict.said());
     assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     assert!(line.iter().all(|byte| *byte >= b' ' || *byte == b'\n'), "control characters");
     let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
@@ -82,7 +83,7 @@ fn no_text_begins_a_line_or_ends_a_string_and_masked_names_keep_their_values() {
     // Without values there are keys.
     let keys_only = LogConfig { context: false, ..config(LogTarget::Stdout) };
     let mut bytes = Vec::new();
-    record.line(&mut bytes, &keys_only, &verdict);
+    record.line(&mut bytes, keys_only.shown(), &verdict.said());
     let line: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(line["context_keys"], serde_json::json!([hostile, "secret", "list", "who"]));
     assert_eq!(line["context"], serde_json::Value::Null);

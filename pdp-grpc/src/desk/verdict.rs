@@ -1,8 +1,9 @@
 //! What a question got: the core's answer, or a deny from before the core was asked, and why. It makes no message of it.
 
 use pdp_core::{Answer, Decider, Effect, Reason};
+use pdp_edge::Said;
 
-use crate::decision_id::DecisionId;
+use crate::decision_id::{self, DecisionId};
 use crate::respond::NoAnswer;
 
 /// What a question got.
@@ -30,7 +31,7 @@ pub(super) enum Kind<'s> {
 impl<'s> Verdict<'s> {
     /// A verdict with a name of its own.
     pub(super) fn new(kind: Kind<'s>) -> Self {
-        Self { id: DecisionId::next(), kind }
+        Self { id: decision_id::next(), kind }
     }
 
     /// A deny without the core.
@@ -82,6 +83,17 @@ impl<'s> Verdict<'s> {
             Kind::NoQuestion(_, code) => Some(code),
             Kind::NotForCaller(_) => Some("not_for_caller"),
             Kind::Answered(_) | Kind::Refused(_) => None,
+        }
+    }
+
+    /// All of it, for a record.
+    pub(crate) fn said(&self) -> Said<'_> {
+        Said {
+            effect: self.effect(),
+            reason: self.reason(),
+            message: self.message(),
+            refusal: self.code(),
+            answer: self.answer(),
         }
     }
 

@@ -1,14 +1,11 @@
 //! A `CheckRequest` from its bytes: the fields that deciding needs, where they stand; all others are passed over.
 //!
-//! Texts stay bytes, because whether they must be UTF-8 is for the path and header rules to say. Claims that are
-//! numbers come as floating point; taken are those that are certainly the integer that the token has.
+//! Texts stay bytes, because whether they must be UTF-8 is for the path and header rules to say.
 
 use std::net::IpAddr;
 
-use pdp_core::Claim;
-use pdp_edge::{ClaimValue, Claims, HttpMessage};
-
-use crate::authorize::wire::{Damage, Fields, Payload};
+use pdp_edge::wire::{Damage, Fields};
+use pdp_edge::{HttpMessage, Metadata, each, pair};
 
 /// What a check says.
 #[derive(Debug, Default)]
@@ -25,8 +22,8 @@ pub(super) struct Check<'a> {
     raw_body: &'a [u8],
     source_principal: &'a [u8],
     source_ip: Option<IpAddr>,
-    /// Namespaces and their structs, unread.
-    metadata: Vec<(&'a [u8], Fields<'a>)>,
+    /// What the proxy says about tokens that it verified.
+    pub(super) metadata: Metadata<'a>,
     extensions: Vec<(&'a [u8], &'a [u8])>,
 }
 
@@ -49,16 +46,7 @@ impl<'a> Check<'a> {
                         check.extensions.push(pair(inside(payload)?)?);
                         Ok(())
                     }
-                    11 => each(inside(payload)?, |fields, number, payload| match number {
-                        1 => {
-                            let entry = fields.inside(payload)?;
-                            let (key, value) = pair(entry.clone())?;
-                            let value = entry.inside(Payload::Bytes(value))?;
-                            check.metadata.push((key, value));
-                            Ok(())
-                        }
-                        _ => Ok(()),
-                    }),
+                    11 => check.metadata.merge(inside(payload)?),
                     _ => Ok(()),
                 }
             }),
@@ -136,59 +124,6 @@ impl<'a> Check<'a> {
             body: [self.body, self.raw_body].into_iter().find(|body| !body.is_empty()),
         }
     }
-
-    fn find(&self, claim: &Claim) -> Result<Option<ClaimValue>, Damage> {
-        let mut found = None;
-        for (namespace, fields) in &self.metadata {
-            if *namespace != claim.namespace.as_bytes() {
-                continue;
-            }
-            let Some(payload) = member(fields.clone(), &claim.payload)? else { continue };
-            let mut value = None;
-            each(payload, |fields, number, payload| {
-                if number == 5 {
-                    value = member(fields.inside(payload)?, &claim.name)?;
-                }
-                Ok(())
-            })?;
-            if let Some(value) = value {
-                found = Some(scalar(value)?);
-            }
-        }
-        Ok(found)
-    }
-}
-
-impl Claims for Check<'_> {
-    fn claim(&self, claim: &Claim) -> Option<ClaimValue> {
-        // What is damaged is there, and is nothing that an identity could be.
-        self.find(claim).unwrap_or(Some(ClaimValue::Other))
-    }
-}
-
-/// Visits all fields of a message.
-fn each<'a>(
-    mut fields: Fields<'a>,
-    mut visit: impl FnMut(&Fields<'a>, u32, Payload<'a>) -> Result<(), Damage>,
-) -> Result<(), Damage> {
-    while let Some((number, payload)) = fields.next()? {
-        visit(&fields, number, payload)?;
-    }
-    Ok(())
-}
-
-/// An entry of a map.
-fn pair<'a>(entry: Fields<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
-    let (mut key, mut value): (&[u8], &[u8]) = (b"", b"");
-    each(entry, |_, number, payload| {
-        match number {
-            1 => key = payload.bytes()?,
-            2 => value = payload.bytes()?,
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok((key, value))
 }
 
 /// A header: its value is text or, where it is not UTF-8, raw.
@@ -203,67 +138,4 @@ fn header<'a>(entry: Fields<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
         Ok(())
     })?;
     Ok((key, value))
-}
-
-/// The value of a key of a struct.
-fn member<'a>(fields: Fields<'a>, name: &str) -> Result<Option<Fields<'a>>, Damage> {
-    let mut found = None;
-    each(fields, |fields, number, payload| {
-        if number == 1 {
-            let entry = fields.inside(payload)?;
-            let (key, value) = pair(entry.clone())?;
-            if key == name.as_bytes() {
-                found = Some(entry.inside(Payload::Bytes(value))?);
-            }
-        }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
-/// A claim's value.
-pub(super) fn scalar(value: Fields<'_>) -> Result<ClaimValue, Damage> {
-    let mut found = ClaimValue::Other;
-    each(value, |fields, number, payload| {
-        found = match number {
-            2 => integer(payload.double()?).map_or(ClaimValue::Other, ClaimValue::Long),
-            3 => ClaimValue::Text(payload.text()?.to_owned()),
-            4 => ClaimValue::Bool(payload.varint()? != 0),
-            6 => texts(fields.inside(payload)?)?.map_or(ClaimValue::Other, ClaimValue::Texts),
-            _ => ClaimValue::Other,
-        };
-        Ok(())
-    })?;
-    Ok(found)
-}
-
-/// The texts of a list; `None` if anything else is in it.
-fn texts(list: Fields<'_>) -> Result<Option<Vec<String>>, Damage> {
-    let mut texts = Some(Vec::new());
-    each(list, |fields, number, payload| {
-        if number != 1 {
-            return Ok(());
-        }
-        let mut text = None;
-        each(fields.inside(payload)?, |_, number, payload| {
-            text = if number == 3 { Some(payload.text()?.to_owned()) } else { None };
-            Ok(())
-        })?;
-        match (text, &mut texts) {
-            (Some(text), Some(texts)) => texts.push(text),
-            _ => texts = None,
-        }
-        Ok(())
-    })?;
-    Ok(texts)
-}
-
-/// From here on another integer could have become the same number on its way.
-const INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0;
-
-/// The integer that a number is without loss.
-fn integer(number: f64) -> Option<i64> {
-    // Neither infinities nor what is no number are below anything here.
-    let exact = number.abs() < INTEGERS_BELOW && number.fract() == 0.0;
-    exact.then_some(number as i64)
 }

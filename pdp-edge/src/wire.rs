@@ -10,14 +10,15 @@ const NESTING_MAX: u32 = 100;
 
 /// The fields of one message that were not read yet.
 #[derive(Clone, Debug)]
-pub(crate) struct Fields<'a> {
+pub struct Fields<'a> {
     rest: &'a [u8],
     nesting_left: u32,
 }
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Payload<'a> {
+pub enum Payload<'a> {
+    /// A number of the integer kinds.
     Varint(u64),
     /// A string or a message.
     Bytes(&'a [u8]),
@@ -29,13 +30,20 @@ pub(crate) enum Payload<'a> {
 
 /// Why bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Damage {
+pub enum Damage {
+    /// A number is cut off or too long.
     Varint,
+    /// A field has no possible number.
     Key,
+    /// A field is of another wire type than declared.
     WireType,
+    /// A field is longer than what is there.
     Underflow,
+    /// A group ends that was not begun.
     Group,
+    /// A string is not UTF-8.
     Utf8,
+    /// Messages are nested too deep.
     Nesting,
 }
 
@@ -43,22 +51,30 @@ pub(crate) enum Damage {
 
 impl<'a> Fields<'a> {
     /// Those of an outermost message.
-    pub(crate) fn new(message: &'a [u8]) -> Self {
+    pub fn new(message: &'a [u8]) -> Self {
         Self { rest: message, nesting_left: NESTING_MAX }
     }
 
     /// Those of a message inside this one.
+    ///
+    /// # Errors
+    ///
+    /// When it is no message, or one that is nested too deep.
     #[inline(always)]
-    pub(crate) fn inside<'b>(&self, payload: Payload<'b>) -> Result<Fields<'b>, Damage> {
+    pub fn inside<'b>(&self, payload: Payload<'b>) -> Result<Fields<'b>, Damage> {
         let nesting_left = self.nesting_left.checked_sub(1).ok_or(Damage::Nesting)?;
         Ok(Fields { rest: payload.bytes()?, nesting_left })
     }
 
     /// The next field: its number and what it holds.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no field.
     // PERF: inlined, as is what it calls, because a result that is handed over in memory is written in pieces and read
     // as a whole, for which processors wait; a request of W1 takes twice as long without.
     #[inline(always)]
-    pub(crate) fn next(&mut self) -> Result<Option<(u32, Payload<'a>)>, Damage> {
+    pub fn next(&mut self) -> Result<Option<(u32, Payload<'a>)>, Damage> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -75,7 +91,11 @@ impl<'a> Fields<'a> {
     }
 
     /// Passes over a field that no message of ours has.
-    pub(crate) fn unknown(&self) -> Result<(), Damage> {
+    ///
+    /// # Errors
+    ///
+    /// When it could be nested too deep.
+    pub fn unknown(&self) -> Result<(), Damage> {
         // The decoder that this one agrees with counts it as a level.
         if self.nesting_left == 0 { Err(Damage::Nesting) } else { Ok(()) }
     }
@@ -163,8 +183,13 @@ impl<'a> Fields<'a> {
 // === impl Payload ===
 
 impl<'a> Payload<'a> {
+    /// An integer or a Boolean.
+    ///
+    /// # Errors
+    ///
+    /// When it is of another wire type.
     #[inline(always)]
-    pub(crate) fn varint(self) -> Result<u64, Damage> {
+    pub fn varint(self) -> Result<u64, Damage> {
         match self {
             Payload::Varint(value) => Ok(value),
             _ => Err(Damage::WireType),
@@ -172,36 +197,56 @@ impl<'a> Payload<'a> {
     }
 
     /// A `sint64`.
+    ///
+    /// # Errors
+    ///
+    /// When it is of another wire type.
     #[inline(always)]
-    pub(crate) fn signed(self) -> Result<i64, Damage> {
+    pub fn signed(self) -> Result<i64, Damage> {
         let value = self.varint()?;
         // Zigzag: the lowest bit is the sign.
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
     /// A `double`.
-    pub(crate) fn double(self) -> Result<f64, Damage> {
+    ///
+    /// # Errors
+    ///
+    /// When it is of another wire type.
+    pub fn double(self) -> Result<f64, Damage> {
         match self {
             Payload::Fixed64(bits) => Ok(f64::from_bits(bits)),
             _ => Err(Damage::WireType),
         }
     }
 
+    /// A string or a message, as it stands.
+    ///
+    /// # Errors
+    ///
+    /// When it is of another wire type.
     #[inline(always)]
-    pub(crate) fn bytes(self) -> Result<&'a [u8], Damage> {
+    pub fn bytes(self) -> Result<&'a [u8], Damage> {
         match self {
             Payload::Bytes(bytes) => Ok(bytes),
             _ => Err(Damage::WireType),
         }
     }
 
+    /// A string.
+    ///
+    /// # Errors
+    ///
+    /// When it is of another wire type or not UTF-8.
     #[inline(always)]
-    pub(crate) fn text(self) -> Result<&'a str, Damage> {
+    pub fn text(self) -> Result<&'a str, Damage> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Damage::Utf8)
     }
 }
 
 // === impl Damage ===
+
+impl std::error::Error for Damage {}
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,30 +1,57 @@
-//! One decision as a line of JSON.
+//! One decision as a line of JSON, the same from every edge.
 //!
 //! Written by hand into bytes, because it is made for every decision; every text goes through the JSON library's
-//! escaping. The fields are in the table of the module above.
+//! escaping, so no caller can begin a line. The sidecar's decision log has the table of the fields. It keeps nothing and
+//! sends nothing.
 
 use std::io::Write;
 use std::time::Duration;
 
-use pdp_core::{Bundle, Datetime, Request, Uid, Value};
+use pdp_core::{Answer, Bundle, Datetime, Effect, Reason, Request, Uid, Value};
 
-use super::LogConfig;
 use crate::decision_id::DecisionId;
-use crate::desk::Verdict;
-use crate::metrics::Protocol;
-use crate::trace::TraceParent;
 
 /// What is recorded of a decision.
-#[derive(Debug)]
-pub(crate) struct Record<'a> {
-    pub(crate) id: DecisionId,
-    pub(crate) protocol: Protocol,
-    pub(crate) time: Datetime,
-    pub(crate) trace: Option<TraceParent>,
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its name.
+    pub id: DecisionId,
+    /// By which way the question came.
+    pub entry: &'static str,
+    /// When.
+    pub time: Datetime,
+    /// Trace and span of the request, if it has them.
+    pub trace: Option<([u8; 16], [u8; 8])>,
     /// What was asked, if it was a question.
-    pub(crate) request: Option<&'a Request<'a>>,
-    pub(crate) bundle: Option<&'a Bundle>,
-    pub(crate) took: Duration,
+    pub request: Option<&'a Request<'a>>,
+    /// What decided.
+    pub bundle: Option<&'a Bundle>,
+    /// Time to decide, where somebody has a clock for it.
+    pub took: Option<Duration>,
+}
+
+/// What a question got.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    /// Allow or deny.
+    pub effect: Effect,
+    /// Why.
+    pub reason: Reason,
+    /// A sentence, or nothing.
+    pub message: &'a str,
+    /// A code for what was in the way, if a question was not taken at all.
+    pub refusal: Option<&'a str>,
+    /// The core's answer, if it was asked.
+    pub answer: Option<&'a Answer<'a>>,
+}
+
+/// How much of a request's context is recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// Values, and not only keys.
+    pub context: bool,
+    /// Names of attributes whose values are never recorded, at any depth.
+    pub mask: &'a [String],
 }
 
 /// A JSON object that is being written.
@@ -37,15 +64,14 @@ struct Object<'o> {
 
 impl Record<'_> {
     /// The line of one decision.
-    pub(crate) fn line(&self, out: &mut Vec<u8>, config: &LogConfig, verdict: &Verdict<'_>) {
-        self.object(out, config, |object| {
-            let allows = verdict.effect() == pdp_core::Effect::Allow;
-            object.text("decision", if allows { "allow" } else { "deny" });
-            object.text("reason", verdict.reason().as_str());
-            if !verdict.message().is_empty() {
-                object.text("message", verdict.message());
+    pub fn line(&self, out: &mut Vec<u8>, shown: Shown<'_>, said: &Said<'_>) {
+        self.object(out, shown, |object| {
+            object.text("decision", said.effect.as_str());
+            object.text("reason", said.reason.as_str());
+            if !said.message.is_empty() {
+                object.text("message", said.message);
             }
-            if let Some(code) = verdict.code() {
+            if let Some(code) = said.refusal {
                 object.text("refusal", code);
             }
             if let Some(request) = self.request {
@@ -53,7 +79,7 @@ impl Record<'_> {
                 object.uid("action", request.action);
                 object.uid("resource", request.resource);
             }
-            if let Some(answer) = verdict.answer() {
+            if let Some(answer) = said.answer {
                 if let Some(leg) = answer.failed_leg() {
                     object.text("failed_leg", &leg.role().to_string());
                 }
@@ -80,14 +106,14 @@ impl Record<'_> {
     }
 
     /// The line of a filter: of what was filtered, how much there was and what is allowed.
-    pub(crate) fn filter_line(
+    pub fn filter_line(
         &self,
         out: &mut Vec<u8>,
-        config: &LogConfig,
+        shown: Shown<'_>,
         candidates: usize,
         allowed: &[u32],
     ) {
-        self.object(out, config, |object| {
+        self.object(out, shown, |object| {
             if let Some(request) = self.request {
                 object.uid("principal", request.principal);
                 for (name, uid) in [("action", request.action), ("resource", request.resource)] {
@@ -101,15 +127,15 @@ impl Record<'_> {
         })
     }
 
-    fn object(&self, out: &mut Vec<u8>, config: &LogConfig, middle: impl FnOnce(&mut Object<'_>)) {
+    fn object(&self, out: &mut Vec<u8>, shown: Shown<'_>, middle: impl FnOnce(&mut Object<'_>)) {
         let mut object = Object::begin(out);
         object.text("type", "decision");
         object.text("decision_id", std::str::from_utf8(&self.id.text()).unwrap_or_default());
         object.text("time", &self.time.to_string());
-        object.text("entry", self.protocol.as_str());
-        if let Some(trace) = self.trace {
-            object.hex("trace_id", &trace.trace_id);
-            object.hex("span_id", &trace.span_id);
+        object.text("entry", self.entry);
+        if let Some((trace, span)) = self.trace {
+            object.hex("trace_id", &trace);
+            object.hex("span_id", &span);
         }
         middle(&mut object);
         if let Some(request) = self.request {
@@ -122,9 +148,9 @@ impl Record<'_> {
             if !request.scopes.is_empty() {
                 object.texts("scopes", request.scopes.iter().copied());
             }
-            if config.context {
+            if shown.context {
                 object.key("context");
-                pairs(object.out, request.context, &config.mask);
+                pairs(object.out, request.context, shown.mask);
             } else if !request.context.is_empty() {
                 object.texts("context_keys", request.context.iter().map(|(key, _)| *key));
             }
@@ -137,7 +163,9 @@ impl Record<'_> {
             named.text("digest", bundle.digest_hex());
             named.end();
         }
-        object.raw("latency_ns", self.took.as_nanos());
+        if let Some(took) = self.took {
+            object.raw("latency_ns", took.as_nanos());
+        }
         object.end();
         out.push(b'\n');
     }
