@@ -34,11 +34,16 @@ pub struct Served {
 
 /// Compiles a folder of `policies/`.
 pub fn bundle(name: &str) -> Arc<Bundle> {
-    compiled(&policies(name))
+    loaded(&compiled(&policies(name)))
 }
 
 /// The same with another table of routes, or with one.
 pub fn bundle_with_routes(name: &str, routes: &str) -> Arc<Bundle> {
+    loaded(&bytes_with_routes(name, routes))
+}
+
+/// The bytes of a folder of `policies/` with another table of routes, or with one.
+pub fn bytes_with_routes(name: &str, routes: &str) -> Vec<u8> {
     let copy = Folder::new(&[]);
     for folder in ["", "entities"] {
         for entry in fs::read_dir(policies(name).join(folder)).unwrap() {
@@ -57,11 +62,14 @@ fn policies(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(name)
 }
 
-fn compiled(folder: &Path) -> Arc<Bundle> {
-    let bytes = Source::folder(folder)
+fn compiled(folder: &Path) -> Vec<u8> {
+    Source::folder(folder)
         .and_then(|source| pdp_core::compile(&source, &CompileOptions::STANDARD))
-        .unwrap_or_else(|report| unreachable!("cannot be compiled:\n{report}"));
-    Arc::new(Bundle::load(&bytes, &LoadLimits::STANDARD).unwrap())
+        .unwrap_or_else(|report| unreachable!("cannot be compiled:\n{report}"))
+}
+
+fn loaded(bytes: &[u8]) -> Arc<Bundle> {
+    Arc::new(Bundle::load(bytes, &LoadLimits::STANDARD).unwrap())
 }
 
 /// Questions in the JSON of the core: the bundle's cases, and then principal, action, resource and context of different
