@@ -273,12 +273,12 @@ pub async fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
 // === impl Answer ===
 
 impl Answer {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { status: 0, head: String::new(), body: String::new() }
     }
 
     /// An answer from what has come of it, and whether that is all; `None` before its body.
-    fn read(bytes: &[u8]) -> Option<(Self, bool)> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<(Self, bool)> {
         let at = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
         let head = String::from_utf8_lossy(&bytes[..at]).to_ascii_lowercase();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());

@@ -50,6 +50,8 @@ pub mod parts;
 
 pub mod served;
 
+pub mod steady;
+
 pub mod check;
 
 pub mod upstream;
