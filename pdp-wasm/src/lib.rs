@@ -3,3 +3,17 @@
 //! Three artefacts of one crate, each a feature: plain exports, a component, a filter for proxies. What has
 //! an ABI is compiled for `wasm32` alone; all else is pure and tested on the host. Nothing here reads policies: a bundle
 //! comes in as bytes.
+
+pub mod desk;
+pub mod shape;
+
+#[cfg(any(test, all(feature = "exports", target_arch = "wasm32")))]
+mod buffers;
+#[cfg(any(test, all(feature = "component", target_arch = "wasm32")))]
+mod nest;
+
+#[cfg(all(feature = "exports", target_arch = "wasm32"))]
+mod exports;
+
+#[cfg(all(feature = "component", target_arch = "wasm32"))]
+mod component;
