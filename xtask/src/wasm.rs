@@ -79,9 +79,10 @@ fn build(toolchain: &Toolchain) -> Result<(), String> {
 /// The module of an artefact, as the compiler leaves it.
 fn module(toolchain: &Toolchain, artefact: &Artefact) -> Result<Vec<u8>, String> {
     let folder = workspace()?.join(OUT).join(toolchain.folder());
-    let build = ["build", "--locked", "--package", "pdp-wasm", "--lib", "--profile", "wasm"];
+    let build = ["rustc", "--locked", "--package", "pdp-wasm", "--lib", "--profile", "wasm"];
     let selection = ["--target", TARGET, "--no-default-features", "--features", artefact.feature];
-    let step = Step::cargo(build).args(selection).env("CARGO_TARGET_DIR", &folder);
+    // The module alone: with the library beside it, cargo would leave out optimising both as one.
+    let step = Step::cargo(build).args(["--crate-type", "cdylib"]).args(selection).env("CARGO_TARGET_DIR", &folder);
     toolchain.equip(step).run()?;
     let built: PathBuf = [TARGET, "wasm", "pdp_wasm.wasm"].iter().collect();
     let built = folder.join(built);
