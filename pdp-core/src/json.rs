@@ -23,7 +23,7 @@ pub use bumpalo::Bump as Arena;
 
 pub use attribute::read_attribute;
 pub use cursor::{Cursor, Kind};
-pub use request::{read_entities, read_request, read_request_as_cedar};
+pub use request::{read_entities, read_request, read_request_as_cedar, read_uids};
 pub use uid::read_uid;
 
 /// Why a text is not what it should be: what, where and what to do.

@@ -10,6 +10,7 @@ mod lint;
 mod proof;
 mod step;
 mod test;
+mod wasm;
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ struct Task {
     run: fn(&[&str]) -> Result<(), String>,
 }
 
-const TASKS: [Task; 7] = [
+const TASKS: [Task; 8] = [
     Task {
         name: "test",
         arguments: "",
@@ -40,6 +41,12 @@ const TASKS: [Task; 7] = [
         arguments: "[--cases N] [--seed S] [--requests N] [--modes all|standard] [--world I]",
         what: "generated worlds, compared with Cedar; seed and world of a finding show it again",
         run: proof::differential,
+    },
+    Task {
+        name: "wasm",
+        arguments: "[--toolchain rustup|debian]",
+        what: "the modules and the component that hosts embed, into target/wasm/, within their budgets",
+        run: wasm::run,
     },
     Task {
         name: "bench",

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Step {
     program: OsString,
     args: Vec<OsString>,
+    env: Vec<(&'static str, OsString)>,
     remedy: &'static str,
 }
 
@@ -24,6 +25,7 @@ impl Step {
         Self {
             program: std::env::var_os("CARGO").unwrap_or("cargo".into()),
             args: args.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
             remedy: "",
         }
     }
@@ -31,7 +33,7 @@ impl Step {
     /// Runs a program that the release build made.
     pub(crate) fn built(name: &str) -> Self {
         let program = release_folder().join(name).into_os_string();
-        Self { program, args: Vec::new(), remedy: "" }
+        Self { program, args: Vec::new(), env: Vec::new(), remedy: "" }
     }
 
     /// Runs another program.
@@ -42,6 +44,7 @@ impl Step {
         Self {
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
             remedy: "",
         }
     }
@@ -49,6 +52,12 @@ impl Step {
     /// Adds arguments.
     pub(crate) fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable for it.
+    pub(crate) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.env.push((name, value.into()));
         self
     }
 
@@ -121,6 +130,7 @@ impl Step {
     fn command(&self) -> Result<Command, String> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).current_dir(workspace()?).stdin(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
 
@@ -149,6 +159,14 @@ impl Step {
 /// Prints the command as one would type it.
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        for (name, value) in &self.env {
+            // Of a path only what was added to ours.
+            match value.display().to_string().strip_prefix(&path.display().to_string()) {
+                Some(added) if *name == "PATH" => write!(f, "PATH=$PATH{added} ")?,
+                _ => write!(f, "{name}={} ", value.display())?,
+            }
+        }
         let program = Path::new(&self.program).file_stem().unwrap_or(&self.program);
         write!(f, "{}", program.display())?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", arg.display()))
@@ -174,7 +192,12 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Step {
-        Step { program: "sh".into(), args: vec!["-c".into(), script.into()], remedy: "mend it" }
+        Step {
+            program: "sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: Vec::new(),
+            remedy: "mend it",
+        }
     }
 
     #[test]
@@ -185,7 +208,12 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let step = Step { program: "no-such-program".into(), args: Vec::new(), remedy: "" };
+        let step = Step {
+            program: "no-such-program".into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            remedy: "",
+        };
         let error = step.run().err().unwrap_or_default();
         assert!(error.starts_with("`no-such-program` cannot be run ("), "{error}");
         assert!(error.ends_with("install it or put it on the PATH"), "{error}");
@@ -201,7 +229,8 @@ mod tests {
     #[test]
     fn what_takes_too_long_is_ended() {
         let begun = Instant::now();
-        let step = Step { program: "sleep".into(), args: vec!["60".into()], remedy: "" };
+        let step =
+            Step { program: "sleep".into(), args: vec!["60".into()], env: Vec::new(), remedy: "" };
         let error = step.run_within(Duration::from_millis(100)).err().unwrap_or_default();
         assert_eq!(error, "`sleep 60` took longer than 0 s");
         assert!(begun.elapsed() < Duration::from_secs(30));

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use crate::step::Step;
-use crate::{codegen, usage};
+use crate::{codegen, usage, wasm};
 
 /// Cases of the differential part.
 const CASES: u64 = 200_000;
@@ -29,6 +29,8 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     Step::cargo(["fetch", "--locked"])
         .remedy("the crates of Cargo.lock are needed once: check the network or the registry")
         .run()?;
+    // Tests embed the modules; this is the one task that may install what builds them.
+    let modules = wasm::run_with_set_up();
     // One optimised build for tests and campaign: what compiles and decides is what takes the time, and overflow is
     // checked in it, too.
     Step::cargo(["build", "--locked", "--release", "--workspace", "--bins"])
@@ -52,11 +54,12 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     println!("\nsummary of `cargo xtask test`, {} s:", begun.elapsed().as_secs());
     println!("  tests: {passed} passed, {failed} failed, {ignored} ignored");
     println!("  differential: {}", if compared.is_empty() { "did not run" } else { &compared });
+    println!("  modules: {}", if modules.is_ok() { "built" } else { "NOT BUILT" });
     println!("  generated code: {}", if fresh.is_ok() { "fresh" } else { "stale" });
     // Last and by itself, so that no feature of the tests is left in the tool.
     let tool = Step::cargo(["build", "--locked", "--release", "--package", "pdp-cli"]).run();
     let failures: Vec<String> =
-        [tests, differential, fresh, tool].into_iter().filter_map(Result::err).collect();
+        [modules, tests, differential, fresh, tool].into_iter().filter_map(Result::err).collect();
     if passed == 0 && failures.is_empty() {
         return Err("`cargo test` passed without running a test".to_owned());
     }

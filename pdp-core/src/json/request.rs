@@ -85,6 +85,22 @@ pub fn read_entities<'a>(
     Ok(entities)
 }
 
+/// Reads a list of entities' names, each in Cedar's text form or as `{"type", "id"}`.
+///
+/// # Errors
+///
+/// When the text is not a JSON array of names, is too long or too deep, or has a key twice.
+pub fn read_uids<'a>(
+    text: &'a str,
+    arena: &'a Bump,
+    limits: &RequestLimits,
+) -> Result<&'a [Uid<'a>], JsonError> {
+    let mut cursor = Cursor::new(text, arena, limits)?;
+    let uids = list(&mut cursor, |cursor| uid::read(cursor, true))?;
+    cursor.end()?;
+    Ok(uids)
+}
+
 /// What leads the reading of a request.
 struct Reader<'b> {
     bundle: Option<&'b Bundle>,

@@ -293,3 +293,23 @@ fn a_whole_value_is_its_text_and_is_checked() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(read(&nested(100)).is_ok() && read(&nested(101)).is_err());
 }
+
+#[test]
+fn lists_of_names() {
+    let arena = Bump::new();
+    let read = |text: &'static str| read_uids(text, &arena, &LIMITS);
+    let expected = [Uid::new("U", "a"), Uid::new("A::U", "b"), Uid::new("U", "c")];
+    let text = r#" ["U::\"a\"", {"type": "A::U", "id": "b"}, {"__entity": {"id": "c", "type": "U"}}] "#;
+    assert_eq!(read(text), Ok(&expected[..]));
+    assert_eq!(read("[]"), Ok(&[][..]));
+    for (text, expected) in [
+        ("{}", "expected an array, not an object"),
+        (r#"["U::\"a\"", 1]"#, "`[1]`: expected an entity, `{\"type\": …, \"id\": …}`, not a number"),
+        (r#"["U::a"]"#, "`[0]`: `U::a` is not an entity; write it like `Type::\"id\"`"),
+    ] {
+        assert_eq!(read(text).err().map(|error| error.to_string()).as_deref(), Some(expected));
+    }
+    for text in ["", "[", "[] x", "[,]", r#"[{"type": "U"}]"#, "null"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}

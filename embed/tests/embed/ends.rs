@@ -1,0 +1,112 @@
+//! A call that takes too long or wants too much is ended: a denial for its caller, and a new instance for the next.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pdp_embed::{Artefact, Fault, Guest, Host, Limits, Said, Worker};
+
+use crate::bundles::{reading, small};
+use crate::compiled::{PATIENT, exports, typed};
+
+/// Calls are ended by the first epoch that they meet; loading takes what it takes.
+const HASTY: Limits =
+    Limits { epoch_ms: 1, call_epochs_max: 1, load_epochs_max: 600_000, ..PATIENT };
+
+/// As many resources as fit a text; to answer for all takes many times an epoch.
+fn resources() -> String {
+    let names: Vec<String> = (0..40_000).map(|n| format!("\"Doc::\\\"{n}\\\"\"")).collect();
+    format!("[{}]", names.join(","))
+}
+
+#[test]
+fn an_epoch_ends_a_call_and_the_instance_is_not_used_again() {
+    let resources = resources();
+    let (request, bundle) = (reading("alice"), small("alice", 0));
+    let mut guest = exports(HASTY).instantiate().unwrap();
+    guest.load(&bundle).unwrap().unwrap();
+    let error = guest.filter(request.as_bytes(), resources.as_bytes()).unwrap_err();
+    assert!(format!("{error:?}").contains("interrupt"), "{error:?}");
+    // Whoever keeps it nevertheless is denied: what was in force when it was ended is not known.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let error = guest.authorize(request.as_bytes()).unwrap_err();
+        let told = format!("{error:?}");
+        if told.contains("make a new instance") {
+            break;
+        }
+        // On a busy machine this call may meet its epoch, too.
+        assert!(told.contains("interrupt"), "{told}");
+        assert!(Instant::now() < deadline, "the instance does not say that it is broken");
+    }
+}
+
+#[test]
+fn a_worker_is_denied_once_and_goes_on() {
+    let (request, resources) = (reading("alice"), resources());
+    let host = Arc::new(Host::new(exports(HASTY)));
+    host.publish(&small("alice", 0)).unwrap();
+    let mut worker = Worker::new(&host);
+    let fault = worker.call(|guest| guest.filter(request.as_bytes(), resources.as_bytes()));
+    assert!(matches!(fault, Err(Fault::Ended(_))), "{fault:?}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match worker.call(|guest| guest.authorize(request.as_bytes())) {
+            Ok(said) => {
+                assert_eq!(said, Said::Allow);
+                break;
+            }
+            Err(fault) => assert!(matches!(fault, Fault::Ended(_)), "{fault}"),
+        }
+        assert!(Instant::now() < deadline, "the worker does not come back");
+    }
+}
+
+#[test]
+fn an_epoch_ends_a_call_of_the_component() {
+    let host = Arc::new(Host::new(typed(HASTY)));
+    host.publish(&small("alice", 0)).unwrap();
+    let mut worker = Worker::new(&host);
+    let long = [
+        reading("alice").trim_end_matches('}'),
+        ", \"context\": {\"k\": [",
+        &"1,".repeat(400_000),
+        "1]}}",
+    ]
+    .concat();
+    let fault = worker.call(|guest| guest.authorize_bytes(long.as_bytes()));
+    assert!(matches!(fault, Err(Fault::Ended(_))), "{fault:?}");
+}
+
+#[test]
+fn a_bundle_that_does_not_fit_is_refused_and_the_last_one_stays() {
+    let tight = Limits { memory_bytes_max: 4 << 20, ..PATIENT };
+    let host = Arc::new(Host::new(exports(tight)));
+    let mut worker = Worker::new(&host);
+    let none = worker.call(|guest| guest.authorize(reading("alice").as_bytes()));
+    assert!(matches!(none, Err(Fault::NoBundle)), "{none:?}");
+    host.publish(&small("alice", 0)).unwrap();
+    let large = small("bob", 20_000);
+    assert!(large.len() > 1 << 20, "{} bytes", large.len());
+    let why = host.publish(&large).unwrap_err();
+    assert!(why.starts_with("the bundle cannot be loaded: "), "{why}");
+    let said = |worker: &mut Worker<_>, who: &str| {
+        worker.call(|guest: &mut pdp_embed::ExportsGuest| guest.authorize(reading(who).as_bytes()))
+    };
+    assert_eq!(said(&mut worker, "alice").unwrap(), Said::Allow);
+    assert_eq!(said(&mut worker, "bob").unwrap(), Said::Deny);
+    // With room, it is a bundle like any other.
+    let host = Arc::new(Host::new(exports(PATIENT)));
+    host.publish(&large).unwrap();
+    assert_eq!(said(&mut Worker::new(&host), "bob").unwrap(), Said::Allow);
+}
+
+#[test]
+fn more_instances_than_the_pool_has_are_refused() {
+    let few = Limits { instances_max: 2, ..PATIENT };
+    let exports = exports(few);
+    let (first, second) = (exports.instantiate(), exports.instantiate());
+    assert!(first.is_ok() && second.is_ok());
+    assert!(exports.instantiate().is_err());
+    drop(first);
+    assert!(exports.instantiate().is_ok(), "what is given back is handed out again");
+}

@@ -1,0 +1,105 @@
+//! `wasm`: builds the modules of package `pdp-wasm` and the component, looks into them, and holds their size to a budget.
+//!
+//! They land in `target/wasm/`, where tests and hosts find them. What builds them is found in `wasm/toolchain.rs`; this
+//! task never installs anything, and says what to install. What a module must not contain is checked here, on what was
+//! built: no import beyond its door, and no parser of policies.
+
+mod artefact;
+mod toolchain;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use artefact::{ARTEFACTS, Artefact};
+use toolchain::Toolchain;
+
+use crate::step::{Step, workspace};
+use crate::usage;
+
+/// Where artefacts are put.
+const OUT: &str = "target/wasm";
+const TARGET: &str = "wasm32-unknown-unknown";
+/// A crate of the front end, which no module may have in it, and one that every module has.
+const FRONT: &str = "cedar-policy-core";
+const CORE: &str = "pdp-core v";
+/// How long fetching a target or packages may take.
+const INSTALL_MAX: Duration = Duration::from_secs(600);
+
+/// Builds all artefacts.
+pub(crate) fn run(args: &[&str]) -> Result<(), String> {
+    let toolchain = match args {
+        [] => Toolchain::find()?,
+        ["--toolchain", name] => Toolchain::named(name).ok_or_else(|| usage("wasm"))??,
+        _ => return Err(usage("wasm")),
+    };
+    build(&toolchain)
+}
+
+/// Builds all artefacts; where nothing can build them, says so and installs what can.
+pub(crate) fn run_with_set_up() -> Result<(), String> {
+    let found = Toolchain::find().or_else(|missing| {
+        println!("\nxtask: {missing}");
+        let install = toolchain::installation()?;
+        println!("xtask: installing what is missing, because the tests need the modules");
+        for step in install {
+            step.run_within(INSTALL_MAX)?;
+        }
+        Toolchain::find()
+    });
+    build(&found?)
+}
+
+fn build(toolchain: &Toolchain) -> Result<(), String> {
+    no_front_end()?;
+    let out = workspace()?.join(OUT);
+    fs::create_dir_all(&out).map_err(|error| format!("cannot make `{OUT}`: {error}"))?;
+    let mut told = Vec::new();
+    for artefact in &ARTEFACTS {
+        let module = module(toolchain, artefact)?;
+        let bytes = artefact.finish(&module)?;
+        artefact.check(&bytes)?;
+        let to = format!("{OUT}/{}", artefact.file);
+        fs::write(out.join(artefact.file), &bytes)
+            .map_err(|error| format!("cannot write `{to}`: {error}"))?;
+        told.push((to, artefact.weigh(&bytes)));
+    }
+    println!("\nwasm: built with {toolchain}");
+    for (to, weight) in &told {
+        println!("  {to}: {weight}");
+    }
+    let heavy: Vec<String> = told
+        .iter()
+        .filter(|(_, weight)| !weight.fits())
+        .map(|(to, weight)| format!("`{to}` is over its budget: {weight}"))
+        .collect();
+    if heavy.is_empty() { Ok(()) } else { Err(heavy.join("\n")) }
+}
+
+/// The module of an artefact, as the compiler leaves it.
+fn module(toolchain: &Toolchain, artefact: &Artefact) -> Result<Vec<u8>, String> {
+    let folder = workspace()?.join(OUT).join(toolchain.folder());
+    let build = ["rustc", "--locked", "--package", "pdp-wasm", "--lib", "--profile", "wasm"];
+    let selection = ["--target", TARGET, "--no-default-features", "--features", artefact.feature];
+    // The module alone: with the library beside it, cargo would leave out optimising both as one.
+    let step = Step::cargo(build).args(["--crate-type", "cdylib"]).args(selection).env("CARGO_TARGET_DIR", &folder);
+    toolchain.equip(step).run()?;
+    let built: PathBuf = [TARGET, "wasm", "pdp_wasm.wasm"].iter().collect();
+    let built = folder.join(built);
+    fs::read(&built).map_err(|error| format!("cannot read `{}`: {error}", built.display()))
+}
+
+/// Asks cargo what is under the modules.
+fn no_front_end() -> Result<(), String> {
+    let tree = ["tree", "--locked", "--package", "pdp-wasm", "--all-features", "--target", TARGET];
+    let tree = Step::cargo(tree).args(["--edges", "normal", "--prefix", "none"]).output()?;
+    if !tree.contains(CORE) {
+        return Err("`cargo tree` does not show pdp-core in pdp-wasm".to_owned());
+    }
+    match tree.lines().find(|line| line.starts_with(FRONT)) {
+        Some(line) => Err(format!(
+            "pdp-wasm depends on `{line}`: a module has no parser in it; keep pdp-core's feature `compile` out"
+        )),
+        None => Ok(()),
+    }
+}
