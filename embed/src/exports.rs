@@ -30,6 +30,7 @@ pub struct Exports {
 /// An instance of it.
 pub struct ExportsGuest {
     store: Store<Held>,
+    instance: Instance,
     memory: Memory,
     functions: Functions,
     /// For questions.
@@ -135,6 +136,7 @@ impl Artefact for Exports {
         let limits = self.runtime.limits();
         let mut guest = ExportsGuest {
             store,
+            instance,
             memory,
             functions,
             buffer: Buffer { at: 0, len: 0 },
@@ -213,6 +215,16 @@ impl ExportsGuest {
         match self.functions.info.call(&mut self.store, ())? {
             0 => Ok(None),
             1 => Ok(Some(self.text_in_words()?)),
+            code => Err(refused(code)),
+        }
+    }
+
+    /// Calls another export that reads bytes, and gives the text that it leaves. For tests.
+    pub fn text_of(&mut self, export: &str, bytes: &[u8]) -> wasmtime::Result<String> {
+        let function = self.instance.get_typed_func::<Span, i32>(&mut self.store, export)?;
+        let span = self.question(bytes)?;
+        match function.call(&mut self.store, span)? {
+            1 => self.text_in_words(),
             code => Err(refused(code)),
         }
     }

@@ -81,6 +81,11 @@ impl Desk {
         Ok(info)
     }
 
+    /// What decides.
+    pub fn decider(&self) -> &Decider {
+        &self.decider
+    }
+
     /// The bundle in force.
     pub fn info(&self) -> Option<Info> {
         self.decider.bundle().map(|bundle| Info::of(bundle))

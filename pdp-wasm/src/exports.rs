@@ -21,6 +21,8 @@ use std::cell::RefCell;
 
 use crate::buffers::Buffers;
 use crate::desk::{Desk, Unreadable};
+#[cfg(feature = "probe")]
+use crate::probe::Script;
 use crate::shape;
 
 const ABI: i32 = 1;
@@ -167,6 +169,14 @@ exports! {
                 text.clear();
                 NONE
             }
+        })
+    }
+
+    #[cfg(feature = "probe")]
+    fn pdp_probe(at: usize, len: usize) -> i32 {
+        Module::reading(Stated { at, len }, |desk, script, text| {
+            *text = Script::read(script).said(desk.decider()).into_bytes();
+            Ok(DONE)
         })
     }
 

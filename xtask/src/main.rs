@@ -23,7 +23,7 @@ struct Task {
     run: fn(&[&str]) -> Result<(), String>,
 }
 
-const TASKS: [Task; 8] = [
+const TASKS: [Task; 9] = [
     Task {
         name: "test",
         arguments: "",
@@ -44,9 +44,15 @@ const TASKS: [Task; 8] = [
     },
     Task {
         name: "wasm",
-        arguments: "[--toolchain rustup|debian]",
-        what: "the modules and the component that hosts embed, into target/wasm/, within their budgets",
+        arguments: "[--all] [--toolchain rustup|debian]",
+        what: "the filter, the module and the component, into target/wasm/, within their budgets; --all: those for tests, too",
         run: wasm::run,
+    },
+    Task {
+        name: "damage",
+        arguments: "[--cases N] [--seed S]",
+        what: "damaged calls, messages and lists, read on the host and in a module; both have to say the same",
+        run: proof::damage,
     },
     Task {
         name: "bench",

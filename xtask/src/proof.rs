@@ -1,11 +1,13 @@
-//! `conformance` and `differential`: the engine compared with what Cedar says, in a release build.
+//! `conformance`, `differential` and `damage`: the engine compared with what Cedar says, and with itself in a module, in a
+//! release build.
 //!
-//! Both run a program of package `pdp-tests`, always by itself, so that its feature `faults` stays out of other builds.
+//! The first two run a program of package `pdp-tests`, always by itself, so that its feature `faults` stays out of other
+//! builds.
 
 use std::path::Path;
 
 use crate::step::{Step, release_folder};
-use crate::usage;
+use crate::{usage, wasm};
 
 /// Public test data of a folder or archive.
 pub(crate) fn conformance(args: &[&str]) -> Result<(), String> {
@@ -36,4 +38,25 @@ fn program(name: &str) -> Step {
         name,
         "--",
     ])
+}
+
+/// Cases of damage unless somebody says how many.
+const DAMAGE_CASES: &str = "1000000";
+
+/// Damaged calls, read on the host and in a module.
+pub(crate) fn damage(args: &[&str]) -> Result<(), String> {
+    let (mut cases, mut seed) = (DAMAGE_CASES, "1");
+    for pair in args.chunks(2) {
+        match pair {
+            ["--cases", number] => cases = number,
+            ["--seed", number] => seed = number,
+            _ => return Err(usage("damage")),
+        }
+    }
+    wasm::run(&["--all"])?;
+    Step::cargo(["test", "--locked", "--release", "--package", "pdp-embed", "--test", "readers"])
+        .args(["--", "--nocapture"])
+        .env("PDP_DAMAGE_CASES", cases)
+        .env("PDP_DAMAGE_SEED", seed)
+        .run()
 }

@@ -26,14 +26,18 @@ const CORE: &str = "pdp-core v";
 /// How long fetching a target or packages may take.
 const INSTALL_MAX: Duration = Duration::from_secs(600);
 
-/// Builds all artefacts.
+/// Builds the artefacts that are shipped; with `--all` those for tests, too.
 pub(crate) fn run(args: &[&str]) -> Result<(), String> {
+    let (all, args) = match args {
+        ["--all", rest @ ..] => (true, rest),
+        args => (false, args),
+    };
     let toolchain = match args {
         [] => Toolchain::find()?,
         ["--toolchain", name] => Toolchain::named(name).ok_or_else(|| usage("wasm"))??,
         _ => return Err(usage("wasm")),
     };
-    build(&toolchain)
+    build(&toolchain, all)
 }
 
 /// Builds all artefacts; where nothing can build them, says so and installs what can.
@@ -47,15 +51,15 @@ pub(crate) fn run_with_set_up() -> Result<(), String> {
         }
         Toolchain::find()
     });
-    build(&found?)
+    build(&found?, true)
 }
 
-fn build(toolchain: &Toolchain) -> Result<(), String> {
+fn build(toolchain: &Toolchain, all: bool) -> Result<(), String> {
     no_front_end()?;
     let out = workspace()?.join(OUT);
     fs::create_dir_all(&out).map_err(|error| format!("cannot make `{OUT}`: {error}"))?;
     let mut told = Vec::new();
-    for artefact in &ARTEFACTS {
+    for artefact in ARTEFACTS.iter().filter(|artefact| all || !artefact.is_for_tests()) {
         let module = module(toolchain, artefact)?;
         let bytes = artefact.finish(&module)?;
         artefact.check(&bytes)?;
@@ -82,7 +86,10 @@ fn module(toolchain: &Toolchain, artefact: &Artefact) -> Result<Vec<u8>, String>
     let build = ["rustc", "--locked", "--package", "pdp-wasm", "--lib", "--profile", "wasm"];
     let selection = ["--target", TARGET, "--no-default-features", "--features", artefact.feature];
     // The module alone: with the library beside it, cargo would leave out optimising both as one.
-    let step = Step::cargo(build).args(["--crate-type", "cdylib"]).args(selection).env("CARGO_TARGET_DIR", &folder);
+    let step = Step::cargo(build)
+        .args(["--crate-type", "cdylib"])
+        .args(selection)
+        .env("CARGO_TARGET_DIR", &folder);
     toolchain.equip(step).run()?;
     let built: PathBuf = [TARGET, "wasm", "pdp_wasm.wasm"].iter().collect();
     let built = folder.join(built);

@@ -22,7 +22,8 @@ pub(super) struct Artefact {
     form: Form,
     /// Functions or interfaces that it must export.
     exports: &'static [&'static str],
-    budget: Budget,
+    /// What is shipped has one.
+    budget: Option<Budget>,
 }
 
 /// What a host gets.
@@ -32,6 +33,8 @@ enum Form {
     Module,
     /// A component that imports nothing.
     Component,
+    /// A module that imports what a proxy has for filters, and nothing else.
+    Filter,
 }
 
 /// Bytes that an artefact may have.
@@ -46,7 +49,7 @@ struct Budget {
 pub(super) struct Weight {
     raw: usize,
     gzip: usize,
-    budget: Budget,
+    budget: Option<Budget>,
 }
 
 /// What is in an artefact, as far as it matters here.
@@ -60,33 +63,58 @@ struct Contents {
 /// What they should weigh at most.
 const GOAL: Budget = Budget { raw_max: 350_000, gzip_max: 150_000 };
 
-/// Everything that is built, in this order.
-pub(super) const ARTEFACTS: [Artefact; 2] = [
+const PLAIN: &[&str] = &[
+    "memory",
+    "pdp_abi",
+    "pdp_alloc",
+    "pdp_free",
+    "pdp_load",
+    "pdp_authorize",
+    "pdp_answer",
+    "pdp_filter",
+    "pdp_info",
+    "pdp_text_at",
+    "pdp_text_len",
+];
+const PROXY: &[&str] =
+    &["memory", "proxy_abi_version_0_2_1", "proxy_on_configure", "proxy_on_request_headers"];
+
+/// Everything that is built, in this order; what is only for tests comes last.
+pub(super) const ARTEFACTS: [Artefact; 5] = [
     Artefact {
         feature: "exports",
         file: "pdp-exports.wasm",
         form: Form::Module,
-        exports: &[
-            "memory",
-            "pdp_abi",
-            "pdp_alloc",
-            "pdp_free",
-            "pdp_load",
-            "pdp_authorize",
-            "pdp_answer",
-            "pdp_filter",
-            "pdp_info",
-            "pdp_text_at",
-            "pdp_text_len",
-        ],
-        budget: Budget { raw_max: 620_000, gzip_max: 230_000 },
+        exports: PLAIN,
+        budget: Some(Budget { raw_max: 620_000, gzip_max: 230_000 }),
     },
     Artefact {
         feature: "component",
         file: "pdp-component.wasm",
         form: Form::Component,
         exports: &["pdp:decision/engine@1.0.0"],
-        budget: Budget { raw_max: 655_000, gzip_max: 240_000 },
+        budget: Some(Budget { raw_max: 655_000, gzip_max: 240_000 }),
+    },
+    Artefact {
+        feature: "filter",
+        file: "pdp-filter.wasm",
+        form: Form::Filter,
+        exports: PROXY,
+        budget: Some(Budget { raw_max: 810_000, gzip_max: 300_000 }),
+    },
+    Artefact {
+        feature: "crash",
+        file: "pdp-filter-crash.wasm",
+        form: Form::Filter,
+        exports: PROXY,
+        budget: None,
+    },
+    Artefact {
+        feature: "probe",
+        file: "pdp-probe.wasm",
+        form: Form::Module,
+        exports: &["memory", "pdp_load", "pdp_probe"],
+        budget: None,
     },
 ];
 
@@ -97,7 +125,7 @@ impl Artefact {
     pub(super) fn finish(&self, module: &[u8]) -> Result<Vec<u8>, String> {
         let failed = |error| format!("cannot make a component of `{}`: {error:#}", self.feature);
         match self.form {
-            Form::Module => Ok(module.to_vec()),
+            Form::Module | Form::Filter => Ok(module.to_vec()),
             Form::Component => ComponentEncoder::default()
                 .validate(true)
                 .module(module)
@@ -113,14 +141,25 @@ impl Artefact {
         if contents.is_component != (self.form == Form::Component) {
             return Err(format!("`{file}` is not a {:?}", self.form));
         }
-        if !contents.imports.is_empty() {
-            let imports = contents.imports.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(format!("`{file}` imports {imports}; it must import nothing"));
+        let (may, what) = match self.form {
+            Form::Module | Form::Component => (None, "nothing"),
+            Form::Filter => (Some("env.proxy_"), "only what a proxy has for filters"),
+        };
+        let foreign = |name: &&String| may.is_none_or(|may| !name.starts_with(may));
+        let foreign: Vec<&str> =
+            contents.imports.iter().filter(foreign).map(String::as_str).collect();
+        if !foreign.is_empty() {
+            return Err(format!("`{file}` imports {}; it must import {what}", foreign.join(", ")));
         }
         match self.exports.iter().find(|name| !contents.exports.contains(**name)) {
             Some(name) => Err(format!("`{file}` does not export `{name}`")),
             None => Ok(()),
         }
+    }
+
+    /// Whether it is for tests alone.
+    pub(super) fn is_for_tests(&self) -> bool {
+        self.budget.is_none()
     }
 
     /// What it weighs, as it is and on the way to a host.
@@ -182,7 +221,7 @@ impl Contents {
 impl Weight {
     /// Whether it is within its budget.
     pub(super) fn fits(&self) -> bool {
-        self.raw <= self.budget.raw_max && self.gzip <= self.budget.gzip_max
+        self.budget.is_none_or(|budget| self.raw <= budget.raw_max && self.gzip <= budget.gzip_max)
     }
 }
 
@@ -190,7 +229,10 @@ impl Weight {
 impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kb = |bytes: usize| bytes.div_ceil(1_000);
-        let Self { raw, gzip, budget: Budget { raw_max, gzip_max } } = *self;
+        let Self { raw, gzip, budget } = *self;
+        let Some(Budget { raw_max, gzip_max }) = budget else {
+            return write!(f, "{} KB, for tests", kb(raw));
+        };
         write!(f, "{} KB (budget {}, goal {}), ", kb(raw), kb(raw_max), kb(GOAL.raw_max))?;
         write!(f, "gzip {} KB (budget {}, goal {})", kb(gzip), kb(gzip_max), kb(GOAL.gzip_max))
     }
