@@ -32,6 +32,7 @@ pub mod filter;
 pub mod goals;
 pub mod instructions;
 pub mod measure;
+pub mod module;
 pub mod plot;
 pub mod proxy;
 pub mod record;
