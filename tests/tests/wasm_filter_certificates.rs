@@ -1,5 +1,5 @@
 //! Callers that the filter knows by their certificates, in a real Envoy: another listener of the same Envoy is the client.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
