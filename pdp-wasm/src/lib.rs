@@ -4,7 +4,8 @@
 //! an ABI is compiled for `wasm32` alone; all else is pure and tested on the host. Nothing here reads policies: a bundle
 //! comes in as bytes.
 
-#[cfg(feature = "filter")]
+// Tested with every other test, whatever is built.
+#[cfg(any(feature = "filter", test))]
 #[cfg_attr(
     not(target_arch = "wasm32"),
     expect(dead_code, reason = "what uses it has an ABI, and is not compiled for the host")
