@@ -13,6 +13,9 @@ use crate::wire::{Damage, Fields, Payload};
 #[derive(Clone, Debug, Default)]
 pub struct Metadata<'a>(Vec<(&'a [u8], Fields<'a>)>);
 
+/// Keys and values that are texts.
+type Texts<'a> = Vec<(&'a [u8], &'a [u8])>;
+
 /// From here on another integer could have become the same number on its way.
 const INTEGERS_BELOW: f64 = 9_007_199_254_740_992.0;
 
@@ -51,7 +54,7 @@ impl<'a> Metadata<'a> {
     /// # Errors
     ///
     /// When the namespace is damaged or a value is none.
-    pub fn texts(&self, namespace: &str) -> Result<Vec<(&'a [u8], &'a [u8])>, Damage> {
+    pub fn texts(&self, namespace: &str) -> Result<Texts<'a>, Damage> {
         let mut texts = Vec::new();
         for (_, fields) in self.0.iter().filter(|(name, _)| *name == namespace.as_bytes()) {
             each(fields.clone(), |fields, number, payload| {
@@ -108,7 +111,7 @@ pub fn each<'a>(
     mut fields: Fields<'a>,
     mut visit: impl FnMut(&Fields<'a>, u32, Payload<'a>) -> Result<(), Damage>,
 ) -> Result<(), Damage> {
-    while let Some((number, payload)) = fields.next()? {
+    while let Some((number, payload)) = fields.field()? {
         visit(&fields, number, payload)?;
     }
     Ok(())

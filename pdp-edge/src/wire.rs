@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
     // PERF: inlined, as is what it calls, because a result that is handed over in memory is written in pieces and read
     // as a whole, for which processors wait; a request of W1 takes twice as long without.
     #[inline(always)]
-    pub fn next(&mut self) -> Result<Option<(u32, Payload<'a>)>, Damage> {
+    pub fn field(&mut self) -> Result<Option<(u32, Payload<'a>)>, Damage> {
         if self.rest.is_empty() {
             return Ok(None);
         }

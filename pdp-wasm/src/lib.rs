@@ -18,7 +18,8 @@ mod exports;
 #[cfg(all(feature = "component", target_arch = "wasm32"))]
 mod component;
 
-#[cfg(feature = "filter")]
+// Tested with every other test, whatever is built.
+#[cfg(any(feature = "filter", test))]
 #[cfg_attr(
     not(target_arch = "wasm32"),
     expect(dead_code, reason = "what uses it has an ABI, and is not compiled for the host")

@@ -50,14 +50,17 @@ pub fn socket(address: SocketAddr) -> Value {
 
 /// A cluster of one.
 pub fn cluster(name: &str, address: Value, http2: bool) -> Value {
-    let protocol = if http2 { "http2_protocol_options" } else { "http_protocol_options" };
+    let (protocol, options) = match http2 {
+        true => ("http2_protocol_options", json!({})),
+        false => ("http_protocol_options", json!({ "enable_trailers": true })),
+    };
     json!({
         "name": name,
         "type": "STATIC",
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": { protocol: {} },
+                "explicit_http_config": { protocol: options },
             },
         },
         "load_assignment": {

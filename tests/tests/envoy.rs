@@ -1,6 +1,6 @@
 //! A real Envoy in front of a real upstream, asking a sidecar: what is allowed arrives as it was judged, what is denied
 //! does not arrive.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use pdp_tests::envoy::{SOON, until};
 use pdp_tests::filtered::{Filtered, Plan, bearer, bundle};
 use pdp_tests::module;
+use pdp_tests::rng::Rng;
 use pdp_tests::upstream::{Reply, Upstream};
 use serde_json::json;
 
@@ -116,8 +117,8 @@ async fn a_bundle_is_taken_up_swapped_and_kept() {
     ] {
         let (before, said) = (count(&all, counted).await, format!("{reply:?}"));
         shelf.put(reply);
-        let said = &said[..said.len().min(80)];
-        until(said, async || (count(&all, counted).await >= before + 2).then_some(())).await;
+        let said: String = said.chars().take(80).collect();
+        until(&said, async || (count(&all, counted).await >= before + 2).then_some(())).await;
         everywhere(&all, "/docs/1", &bob, 200).await;
         assert_eq!(count(&all, "bundle_revision").await, 2, "{said}");
     }
@@ -166,8 +167,16 @@ async fn no_call_fails_or_is_judged_by_two_bundles_while_they_are_swapped() {
             })
         })
         .collect();
+    // Every other one is larger than what is loaded in one thread elsewhere; a machine has no other.
+    let mut rng = Rng::new(&[5]);
+    let text: String =
+        (0..3 << 19).map(|_| *rng.pick(&['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])).collect();
+    let large =
+        format!("@note(\"{text}\") forbid(principal == User::\"nobody\", action, resource);");
     for revision in 2..8 {
-        shelf.put(marked(revision, ""));
+        let reply = marked(revision, if revision % 2 == 0 { &large } else { "" });
+        assert_eq!(reply.pieces.concat().len() > 1 << 20, revision % 2 == 0);
+        shelf.put(reply);
         until("a swap", async || {
             (count(&all, "bundle_revision").await == u64::from(revision)).then_some(())
         })

@@ -1,15 +1,15 @@
 //! Callers that the filter knows by their certificates, in a real Envoy: another listener of the same Envoy is the client.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use pdp_tests::desk;
-use pdp_tests::envoy::{Envoy, cluster, config, socket};
+use pdp_tests::envoy::{Envoy, cluster, config, socket, until};
 use pdp_tests::filtered::{base64, filter};
 use pdp_tests::module;
 use pdp_tests::upstream::Upstream;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use serde_json::{Value, json};
 
 const ROUTES: &str = r#"
@@ -38,6 +38,8 @@ struct Authority(CertifiedIssuer<'static, KeyPair>);
 impl Authority {
     fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
+        // Another name than what it certifies, which would be taken for its own issuer.
+        params.distinguished_name.push(DnType::CommonName, "the authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
@@ -139,8 +141,13 @@ async fn a_caller_is_who_its_certificate_names() {
             settings((port, secure), &module, upstream.address, &authority, client)
         })
         .await;
-        let answer =
-            envoy.get(b"/a", "x-forwarded-client-cert: URI=spiffe://shop.example/orders\r\n").await;
+        let forged = "x-forwarded-client-cert: URI=spiffe://shop.example/orders\r\n";
+        // The listener behind may begin to listen after the one before it.
+        let answer = until("the listener with TLS", async || {
+            let answer = envoy.get(b"/a", forged).await;
+            (answer.status != 503).then_some(answer)
+        })
+        .await;
         assert_eq!(answer.status, expected, "{names:?}: {answer:?} {}", envoy.log());
         assert!(answer.body.contains(said), "{names:?}: {answer:?}");
         assert_eq!(upstream.arrived().len(), usize::from(expected == 200));

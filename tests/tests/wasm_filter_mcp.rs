@@ -108,8 +108,13 @@ async fn a_list_of_json_shows_what_may_be_seen() {
         Upstream::start(|arrived| {
             assert_eq!(arrived.header("accept-encoding"), None);
             let mut reply = Reply::ok("application/json; charset=utf-8", list("next").to_string());
-            // In pieces, which is how large ones come.
             let body = reply.pieces.concat();
+            if arrived.header("x-trailed").is_some() {
+                let chunk = format!("{:x}\r\n{}\r\n", body.len(), String::from_utf8_lossy(&body));
+                reply.pieces = vec![chunk.into_bytes(), b"0\r\nx-end: 1\r\n\r\n".to_vec()];
+                reply.headers.push(("transfer-encoding", "chunked".to_owned()));
+            }
+            // In pieces, which is how large ones come.
             if arrived.header("x-pieces").is_some() {
                 reply.pieces = body.chunks(10).map(<[u8]>::to_vec).collect();
             }
@@ -118,7 +123,7 @@ async fn a_list_of_json_shows_what_may_be_seen() {
         .await,
     )
     .await;
-    for headers in ["", "x-pieces: 1\r\n", "accept-encoding: gzip, br\r\n"] {
+    for headers in ["", "x-pieces: 1\r\n", "x-trailed: 1\r\n", "accept-encoding: gzip, br\r\n"] {
         let ann = format!("{}{headers}", bearer("ann"));
         let answer = all.message("/mcp", &ann, "tools/list", json!({})).await;
         assert_eq!(answer.status, 200, "{answer:?}");

@@ -21,7 +21,7 @@ pub(crate) fn read_batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     let of_batch = |damage| Malformed::bytes(path, damage).of("AuthorizeBatchRequest");
     let mut fields = Fields::new(bytes);
     let mut requests = Vec::new();
-    while let Some((number, payload)) = fields.next().map_err(of_batch)? {
+    while let Some((number, payload)) = fields.field().map_err(of_batch)? {
         match number {
             1 => requests.push(payload.bytes().map_err(of_batch)?),
             _ => fields.unknown().map_err(of_batch)?,
@@ -35,7 +35,7 @@ pub(crate) fn read_numbered(bytes: &[u8]) -> Result<Numbered<'_>, Malformed> {
     let of_stream = |damage| Malformed::bytes(Path::Message, damage).of("AuthorizeStreamRequest");
     let mut fields = Fields::new(bytes);
     let (mut id, mut request) = (0, None);
-    while let Some((number, payload)) = fields.next().map_err(of_stream)? {
+    while let Some((number, payload)) = fields.field().map_err(of_stream)? {
         match number {
             1 => id = payload.varint().map_err(of_stream)?,
             2 if request.is_none() => request = Some(payload.bytes().map_err(of_stream)?),

@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         let (mut principal, mut action, mut resource, mut on_behalf_of) = (None, None, None, None);
         let mut context = self.list();
         let (mut actors, mut scopes, mut entities) = (self.list(), self.list(), self.list());
-        while let Some((number, payload)) = at(Path::Message, fields.next())? {
+        while let Some((number, payload)) = at(Path::Message, fields.field())? {
             match number {
                 1 => merge(&mut principal, &fields, payload, Path::Field("principal"))?,
                 2 => merge(&mut action, &fields, payload, Path::Field("action"))?,
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         let (attrs_path, tags_path) = (Path::Part(&path, "attributes"), Path::Part(&path, "tags"));
         let (mut name, mut parents) = (None, self.list());
         let (mut attrs, mut tags) = (self.list(), self.list());
-        while let Some((number, payload)) = at(path, fields.next())? {
+        while let Some((number, payload)) = at(path, fields.field())? {
             match number {
                 1 => merge(&mut name, &fields, payload, uid_path)?,
                 2 => {
@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(), Malformed> {
         let whole = fields.clone();
         let (mut key, mut value, mut is_doubled) = ("", None, false);
-        while let Some((number, payload)) = at(path, fields.next())? {
+        while let Some((number, payload)) = at(path, fields.field())? {
             match number {
                 1 => key = at(path, payload.text())?,
                 2 => {
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
         }
         let whole = fields.clone();
         let mut kind = None;
-        while let Some((number, payload)) = at(path, fields.next())? {
+        while let Some((number, payload)) = at(path, fields.field())? {
             match number {
                 1..=10 if kind.is_none() => kind = Some((number, payload)),
                 1..=10 => {
@@ -267,7 +267,7 @@ impl<'a> Reader<'a> {
         depth: u32,
     ) -> Result<Value<'a>, Malformed> {
         let mut pairs = self.list();
-        while let Some((number, payload)) = at(path, fields.next())? {
+        while let Some((number, payload)) = at(path, fields.field())? {
             match number {
                 1 => {
                     let entry = at(path, fields.inside(payload))?;
@@ -287,7 +287,7 @@ impl<'a> Reader<'a> {
         depth: u32,
     ) -> Result<Value<'a>, Malformed> {
         let mut elements = self.list();
-        while let Some((number, payload)) = at(path, fields.next())? {
+        while let Some((number, payload)) = at(path, fields.field())? {
             let path = Path::Index(&path, elements.len());
             match number {
                 1 => {
@@ -304,7 +304,7 @@ impl<'a> Reader<'a> {
     #[cold]
     fn joined(&self, mut entry: Fields<'a>) -> Result<Payload<'a>, Damage> {
         let mut bytes = self.list();
-        while let Some((number, payload)) = entry.next()? {
+        while let Some((number, payload)) = entry.field()? {
             if number == 2 {
                 check(entry.inside(payload)?, Message::Value)?;
                 bytes.extend_from_slice(payload.bytes()?);
@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
     fn last(&self, mut value: Fields<'a>) -> Result<Option<(u32, Payload<'a>)>, Damage> {
         let mut bytes = self.list();
         let mut kind: Option<(u32, Payload<'a>)> = None;
-        while let Some((number, payload)) = value.next()? {
+        while let Some((number, payload)) = value.field()? {
             let Some(form) = Message::Value.form(number) else {
                 value.unknown()?;
                 continue;
@@ -380,7 +380,7 @@ fn merge<'a>(
 ) -> Result<(), Malformed> {
     let name = name.get_or_insert(Uid::new("", ""));
     let mut fields = at(path, around.inside(payload))?;
-    while let Some((number, payload)) = at(path, fields.next())? {
+    while let Some((number, payload)) = at(path, fields.field())? {
         match number {
             1 => name.entity_type = at(Path::Part(&path, "type"), payload.text())?,
             2 => name.id = at(Path::Part(&path, "id"), payload.text())?,
@@ -447,7 +447,7 @@ enum Form {
 
 /// Whether a message is well-formed all the way down, whatever it says.
 fn check(mut fields: Fields<'_>, message: Message) -> Result<(), Damage> {
-    while let Some((number, payload)) = fields.next()? {
+    while let Some((number, payload)) = fields.field()? {
         match message.form(number) {
             Some(form) => form.check(&fields, payload)?,
             None => fields.unknown()?,

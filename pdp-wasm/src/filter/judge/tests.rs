@@ -240,3 +240,72 @@ fn what_routes_do_not_read_is_not_asked_for() {
     assert_eq!(table("no ip"), Needs { source_ip: false, ..all });
     assert_eq!(table("nothing"), Needs::default());
 }
+
+/// Numbers that are the same every time (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
+    }
+
+    /// Changes, drops, doubles or cuts off some bytes.
+    fn spoil(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            match self.below(5) {
+                0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
+                1 if !bytes.is_empty() => drop(bytes.remove(at)),
+                2 => bytes.insert(at, u8::try_from(self.below(256)).unwrap()),
+                3 => bytes.truncate(at),
+                _ => bytes.extend_from_within(at..),
+            }
+        }
+    }
+}
+
+#[test]
+fn spoilt_calls_are_judged_and_pass_only_for_whom_they_still_name() {
+    let decider = decider();
+    let (mut dice, mut passed) = (Dice(0x9E37_79B9), 0);
+    let claim =
+        pdp_core::Claim { namespace: "jwt".into(), payload: "p".into(), name: "sub".into() };
+    for round in 0..20_000 {
+        let mut call = call(["GET", "POST"][round % 2], ["/a", "/mcp"][round % 2]);
+        call.headers = vec![
+            ("content-type".to_owned(), b"application/json".to_vec()),
+            ("mcp-method".to_owned(), b"tools/call".to_vec()),
+            (
+                "traceparent".to_owned(),
+                b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec(),
+            ),
+        ];
+        call.body = (round % 2 == 1).then(|| {
+            br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"yes"}}"#.to_vec()
+        });
+        call.route_metadata = extension("tier", "gold");
+        let spoilt = dice.below(8);
+        match (spoilt, &mut call.body) {
+            (0, _) => dice.spoil(&mut call.metadata),
+            (1, _) => dice.spoil(&mut call.route_metadata),
+            (2, Some(body)) => dice.spoil(body),
+            (3, _) => dice.spoil(&mut call.target),
+            (4, _) => dice.spoil(&mut call.host),
+            (5, _) => dice.spoil(&mut call.method),
+            (part, _) => dice.spoil(&mut call.headers[part % 3].1),
+        }
+        let judged = asked(&decider, &call);
+        assert!(serde_json::from_slice::<serde_json::Value>(&judged.line).is_ok());
+        if let Outcome::Passed(..) = judged.outcome {
+            passed += 1;
+            let metadata = Metadata::read(&call.metadata).unwrap();
+            let named = pdp_edge::Claims::claim(&metadata, &claim);
+            assert_eq!(named, Some(pdp_edge::ClaimValue::Text("ann".to_owned())), "{call:?}");
+        }
+    }
+    // Some must pass and most must not, or this shows nothing.
+    assert!((1_000..15_000).contains(&passed), "{passed}");
+}
