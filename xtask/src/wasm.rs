@@ -50,6 +50,17 @@ pub(crate) fn run_with_set_up() -> Result<(), String> {
     build(&found?)
 }
 
+/// What to lint for modules: each artefact, if the compiler that lints has their target.
+pub(crate) fn selections() -> Vec<Vec<&'static str>> {
+    if let Err(error) = Toolchain::rustup() {
+        println!("\nwasm: what is compiled for modules only is not linted: {error}");
+        return Vec::new();
+    }
+    let package = ["--package", "pdp-wasm", "--lib", "--target", TARGET, "--no-default-features"];
+    let of = |artefact: &Artefact| [&package[..], &["--features", artefact.feature]].concat();
+    ARTEFACTS.iter().map(of).collect()
+}
+
 fn build(toolchain: &Toolchain) -> Result<(), String> {
     no_front_end()?;
     let out = workspace()?.join(OUT);
@@ -82,7 +93,10 @@ fn module(toolchain: &Toolchain, artefact: &Artefact) -> Result<Vec<u8>, String>
     let build = ["rustc", "--locked", "--package", "pdp-wasm", "--lib", "--profile", "wasm"];
     let selection = ["--target", TARGET, "--no-default-features", "--features", artefact.feature];
     // The module alone: with the library beside it, cargo would leave out optimising both as one.
-    let step = Step::cargo(build).args(["--crate-type", "cdylib"]).args(selection).env("CARGO_TARGET_DIR", &folder);
+    let step = Step::cargo(build)
+        .args(["--crate-type", "cdylib"])
+        .args(selection)
+        .env("CARGO_TARGET_DIR", &folder);
     toolchain.equip(step).run()?;
     let built: PathBuf = [TARGET, "wasm", "pdp_wasm.wasm"].iter().collect();
     let built = folder.join(built);
