@@ -37,8 +37,8 @@ pub struct Typed {
 pub struct TypedGuest {
     store: Store<Held>,
     world: bindings::Pdp,
-    call_epochs_max: u64,
-    load_epochs_max: u64,
+    /// Kept, because without it no epoch ends.
+    runtime: Arc<Runtime>,
 }
 
 // === impl Typed ===
@@ -92,13 +92,7 @@ impl Artefact for Typed {
     fn instantiate(&self) -> wasmtime::Result<TypedGuest> {
         let mut store = self.runtime.store();
         let world = self.ready.instantiate(&mut store)?;
-        let limits = self.runtime.limits();
-        Ok(TypedGuest {
-            store,
-            world,
-            call_epochs_max: limits.call_epochs_max,
-            load_epochs_max: limits.load_epochs_max,
-        })
+        Ok(TypedGuest { store, world, runtime: Arc::clone(&self.runtime) })
     }
 }
 
@@ -117,19 +111,19 @@ impl TypedGuest {
     ///
     /// When the call trapped or was ended; so for all that follow.
     pub fn authorize(&mut self, request: &Request) -> wasmtime::Result<Answer> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         self.world.pdp_decision_engine().call_authorize(&mut self.store, request)
     }
 
     /// Only the effect, of a request in JSON.
     pub fn authorize_bytes(&mut self, request: &[u8]) -> wasmtime::Result<Effect> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         self.world.pdp_decision_engine().call_authorize_bytes(&mut self.store, request)
     }
 
     /// The answer to a request in JSON.
     pub fn answer_bytes(&mut self, request: &[u8]) -> wasmtime::Result<Answer> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         self.world.pdp_decision_engine().call_answer_bytes(&mut self.store, request)
     }
 
@@ -139,20 +133,20 @@ impl TypedGuest {
         request: &Request,
         resources: &[EntityUid],
     ) -> wasmtime::Result<Result<Vec<bool>, String>> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         self.world.pdp_decision_engine().call_filter(&mut self.store, request, resources)
     }
 
     /// The bundle in force.
     pub fn info(&mut self) -> wasmtime::Result<Option<BundleInfo>> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         self.world.pdp_decision_engine().call_info(&mut self.store)
     }
 }
 
 impl Guest for TypedGuest {
     fn load(&mut self, bundle: &[u8]) -> wasmtime::Result<Result<(), String>> {
-        self.store.set_epoch_deadline(self.load_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().load_epochs_max);
         let loaded = self.world.pdp_decision_engine().call_load_bundle(&mut self.store, bundle)?;
         Ok(loaded.map(|_| ()))
     }

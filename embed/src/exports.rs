@@ -35,8 +35,8 @@ pub struct ExportsGuest {
     functions: Functions,
     /// For questions.
     buffer: Buffer,
-    call_epochs_max: u64,
-    load_epochs_max: u64,
+    /// Kept, because without it no epoch ends.
+    runtime: Arc<Runtime>,
 }
 
 /// What was said to a question.
@@ -133,15 +133,13 @@ impl Artefact for Exports {
             .get_memory(&mut store, "memory")
             .ok_or_else(|| wasmtime::Error::msg("the module exports no memory"))?;
         let functions = Functions::of(&instance, &mut store)?;
-        let limits = self.runtime.limits();
         let mut guest = ExportsGuest {
             store,
             instance,
             memory,
             functions,
             buffer: Buffer { at: 0, len: 0 },
-            call_epochs_max: limits.call_epochs_max,
-            load_epochs_max: limits.load_epochs_max,
+            runtime: Arc::clone(&self.runtime),
         };
         guest.buffer = guest.lend(QUESTION_BYTES)?;
         Ok(guest)
@@ -211,7 +209,7 @@ impl ExportsGuest {
 
     /// What is in force, in JSON.
     pub fn info(&mut self) -> wasmtime::Result<Option<String>> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         match self.functions.info.call(&mut self.store, ())? {
             0 => Ok(None),
             1 => Ok(Some(self.text_in_words()?)),
@@ -231,13 +229,13 @@ impl ExportsGuest {
 
     /// Calls `pdp_authorize` with any two numbers, as a host with a fault in it would. For tests.
     pub fn authorize_at(&mut self, at: u32, len: u32) -> wasmtime::Result<i32> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         self.functions.authorize.call(&mut self.store, (at, len))
     }
 
     /// Calls `pdp_load`, `pdp_filter` and `pdp_free` with any two numbers. For tests.
     pub fn all_at(&mut self, at: u32, len: u32) -> wasmtime::Result<[i32; 3]> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         let (functions, store) = (&self.functions, &mut self.store);
         Ok([
             functions.load.call(&mut *store, (at, len))?,
@@ -253,7 +251,7 @@ impl ExportsGuest {
 
     /// Writes a question where the module reads it.
     fn question(&mut self, bytes: &[u8]) -> wasmtime::Result<Span> {
-        self.store.set_epoch_deadline(self.call_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().call_epochs_max);
         let len = u32::try_from(bytes.len())?;
         if len > self.buffer.len {
             self.give_back(self.buffer)?;
@@ -297,7 +295,7 @@ impl ExportsGuest {
 
 impl Guest for ExportsGuest {
     fn load(&mut self, bundle: &[u8]) -> wasmtime::Result<Result<(), String>> {
-        self.store.set_epoch_deadline(self.load_epochs_max);
+        self.store.set_epoch_deadline(self.runtime.limits().load_epochs_max);
         // Lent for this call only: the module keeps tables of its own.
         let Some(len) = u32::try_from(bundle.len()).ok().filter(|len| *len > 0) else {
             return Ok(Err(format!("{} bytes are no bundle for a module", bundle.len())));

@@ -107,8 +107,8 @@ impl Runtime {
         let mut store = Store::new(&self.engine, Held { limits });
         store.limiter(|held| &mut held.limits);
         store.epoch_deadline_trap();
-        // What an instance does when it is made counts as a call.
-        store.set_epoch_deadline(self.limits.call_epochs_max);
+        // What an instance does when it is made counts as loading.
+        store.set_epoch_deadline(self.limits.load_epochs_max);
         store
     }
 }

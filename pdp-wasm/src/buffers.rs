@@ -33,8 +33,8 @@ impl Buffers {
 
     /// Takes a buffer back. Whether it was one that begins there and has that length.
     pub(crate) fn take_back(&mut self, at: usize, len: usize) -> bool {
-        let is_meant = |buffer: &Box<[u8]>| address(buffer) == at && buffer.len() == len;
-        match self.held.iter().position(is_meant) {
+        let meant = |buffer: &[u8]| address(buffer) == at && buffer.len() == len;
+        match self.held.iter().position(|buffer| meant(buffer)) {
             Some(found) => {
                 self.held.swap_remove(found);
                 true

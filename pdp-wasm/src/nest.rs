@@ -134,7 +134,7 @@ mod tests {
         let expected = "a set or record names part 0, but only 0 stand before it";
         assert_eq!(nest.add_set(&[0]), Err(expected.to_owned()));
         assert_eq!(nest.add_record(&record), Err(expected.to_owned()));
-        assert_eq!(nest.set_of(&[u32::MAX]).is_err(), true);
+        assert!(nest.set_of(&[u32::MAX]).is_err());
     }
 
     #[test]

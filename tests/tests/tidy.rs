@@ -178,7 +178,7 @@ fn the_decide_half_contains_no_cedar_crate() {
 
 #[test]
 fn no_shipped_package_has_faults() {
-    for package in ["pdp-cli", "pdp-grpc", "pdp-sidecar"] {
+    for package in ["pdp-cli", "pdp-grpc", "pdp-sidecar", "pdp-wasm"] {
         let tree = cargo(&[
             "tree",
             "--package",

@@ -1,20 +1,21 @@
 //! `lint`: format, clippy and the dependency policy.
 //!
 //! All parts run, also after one has failed. Clippy sees the workspace as the tests build it, and the engine as it is
-//! shipped, without the tests' feature and as its decide half alone. The policy is `deny.toml`, read by `cargo deny`;
+//! shipped, without the tests' feature and as its decide half alone. What is compiled for modules only is seen where
+//! rustup has their target; it is said where not. The policy is `deny.toml`, read by `cargo deny`;
 //! advisories are looked up where their database can be fetched, and it is said where it cannot.
 
 use std::time::Duration;
 
 use crate::step::Step;
-use crate::usage;
+use crate::{usage, wasm};
 
 /// The release that `deny.toml` is written for, and how to get it.
 const DENY_REMEDY: &str = "install it with `cargo install cargo-deny@0.20.2 --locked`";
 /// How long fetching the database of advisories may take.
 const FETCH_MAX: Duration = Duration::from_secs(60);
 /// Packages that are shipped; the hand-made faults may not be in them.
-const SHIPPED: [&str; 3] = ["pdp-cli", "pdp-grpc", "pdp-sidecar"];
+const SHIPPED: [&str; 4] = ["pdp-cli", "pdp-grpc", "pdp-sidecar", "pdp-wasm"];
 
 /// A part of the lint.
 type Part = fn() -> Result<(), String>;
@@ -53,7 +54,11 @@ fn clippy() -> Result<(), String> {
     };
     clippy(&["--workspace", "--all-targets"])?;
     clippy(&["--package", "pdp-core", "--all-targets"])?;
-    clippy(&["--package", "pdp-core", "--no-default-features"])
+    clippy(&["--package", "pdp-core", "--no-default-features"])?;
+    for selection in wasm::selections() {
+        clippy(&selection)?;
+    }
+    Ok(())
 }
 
 /// Asks cargo which features of pdp-core the shipped packages get when they are built by themselves.

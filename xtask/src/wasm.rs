@@ -54,6 +54,17 @@ pub(crate) fn run_with_set_up() -> Result<(), String> {
     build(&found?, true)
 }
 
+/// What to lint for modules: each artefact, if the compiler that lints has their target.
+pub(crate) fn selections() -> Vec<Vec<&'static str>> {
+    if let Err(error) = Toolchain::rustup() {
+        println!("\nwasm: what is compiled for modules only is not linted: {error}");
+        return Vec::new();
+    }
+    let package = ["--package", "pdp-wasm", "--lib", "--target", TARGET, "--no-default-features"];
+    let of = |artefact: &Artefact| [&package[..], &["--features", artefact.feature]].concat();
+    ARTEFACTS.iter().map(of).collect()
+}
+
 fn build(toolchain: &Toolchain, all: bool) -> Result<(), String> {
     no_front_end()?;
     let out = workspace()?.join(OUT);

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pdp_core::{CompileOptions, Loose, Notation, Source};
+use pdp_embed::decision::{EntityUid, Request};
 use pdp_embed::{Artefact, Fault, Guest, Host, Limits, Said, Worker};
 
 use crate::bundles::{reading, small};
@@ -12,16 +14,37 @@ use crate::compiled::{PATIENT, exports, typed};
 const HASTY: Limits =
     Limits { epoch_ms: 1, call_epochs_max: 1, load_epochs_max: 600_000, ..PATIENT };
 
-/// As many resources as fit a text; to answer for all takes many times an epoch.
-fn resources() -> String {
-    let names: Vec<String> = (0..40_000).map(|n| format!("\"Doc::\\\"{n}\\\"\"")).collect();
+/// Many resources, and a bundle with hundreds of policies that have to be tried for each: together the work of hundreds of
+/// epochs.
+fn resources() -> Vec<String> {
+    (0..40_000).map(|n| n.to_string()).collect()
+}
+
+fn laborious() -> Vec<u8> {
+    let mut policies: String = (0..300)
+        .map(|n| {
+            format!(
+                "forbid(principal, action, resource) when {{ context has n && context.n < {n} }};\n"
+            )
+        })
+        .collect();
+    policies.push_str("permit(principal == User::\"alice\", action, resource);");
+    let loose =
+        Loose { policies: Notation::Cedar(&policies), schema: None, entities: "[]", links: None };
+    pdp_core::compile(&Source::loose(&loose).unwrap(), &CompileOptions::STANDARD).unwrap()
+}
+
+/// The resources in JSON.
+fn listed() -> String {
+    let names: Vec<String> =
+        resources().iter().map(|id| format!("\"Doc::\\\"{id}\\\"\"")).collect();
     format!("[{}]", names.join(","))
 }
 
 #[test]
 fn an_epoch_ends_a_call_and_the_instance_is_not_used_again() {
-    let resources = resources();
-    let (request, bundle) = (reading("alice"), small("alice", 0));
+    let resources = listed();
+    let (request, bundle) = (reading("alice"), laborious());
     let mut guest = exports(HASTY).instantiate().unwrap();
     guest.load(&bundle).unwrap().unwrap();
     let error = guest.filter(request.as_bytes(), resources.as_bytes()).unwrap_err();
@@ -42,9 +65,9 @@ fn an_epoch_ends_a_call_and_the_instance_is_not_used_again() {
 
 #[test]
 fn a_worker_is_denied_once_and_goes_on() {
-    let (request, resources) = (reading("alice"), resources());
+    let (request, resources) = (reading("alice"), listed());
     let host = Arc::new(Host::new(exports(HASTY)));
-    host.publish(&small("alice", 0)).unwrap();
+    host.publish(&laborious()).unwrap();
     let mut worker = Worker::new(&host);
     let fault = worker.call(|guest| guest.filter(request.as_bytes(), resources.as_bytes()));
     assert!(matches!(fault, Err(Fault::Ended(_))), "{fault:?}");
@@ -64,16 +87,26 @@ fn a_worker_is_denied_once_and_goes_on() {
 #[test]
 fn an_epoch_ends_a_call_of_the_component() {
     let host = Arc::new(Host::new(typed(HASTY)));
-    host.publish(&small("alice", 0)).unwrap();
+    host.publish(&laborious()).unwrap();
     let mut worker = Worker::new(&host);
-    let long = [
-        reading("alice").trim_end_matches('}'),
-        ", \"context\": {\"k\": [",
-        &"1,".repeat(400_000),
-        "1]}}",
-    ]
-    .concat();
-    let fault = worker.call(|guest| guest.authorize_bytes(long.as_bytes()));
+    let name = |entity_type: &str, id: &str| EntityUid {
+        entity_type: entity_type.to_owned(),
+        id: id.to_owned(),
+    };
+    let request = Request {
+        principal: name("User", "alice"),
+        action: name("Action", "read"),
+        resource: name("Doc", "a"),
+        context: vec![],
+        parts: vec![],
+        on_behalf_of: None,
+        actors: vec![],
+        scopes: vec![],
+        entities: vec![],
+        now: None,
+    };
+    let names: Vec<EntityUid> = resources().iter().map(|id| name("Doc", id)).collect();
+    let fault = worker.call(|guest| guest.filter(&request, &names));
     assert!(matches!(fault, Err(Fault::Ended(_))), "{fault:?}");
 }
 

@@ -1,5 +1,5 @@
 //! One bundle in force: taken whole or not at all, and whatever is not understood is denied.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use pdp_core::{CompileOptions, Loose, Notation, Source};
 

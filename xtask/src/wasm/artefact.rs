@@ -86,14 +86,14 @@ pub(super) const ARTEFACTS: [Artefact; 5] = [
         file: "pdp-exports.wasm",
         form: Form::Module,
         exports: PLAIN,
-        budget: Some(Budget { raw_max: 620_000, gzip_max: 230_000 }),
+        budget: Some(Budget { raw_max: 573_000, gzip_max: 212_000 }),
     },
     Artefact {
         feature: "component",
         file: "pdp-component.wasm",
         form: Form::Component,
         exports: &["pdp:decision/engine@1.0.0"],
-        budget: Some(Budget { raw_max: 655_000, gzip_max: 240_000 }),
+        budget: Some(Budget { raw_max: 611_000, gzip_max: 225_000 }),
     },
     Artefact {
         feature: "filter",

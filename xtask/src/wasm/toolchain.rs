@@ -53,7 +53,8 @@ impl Toolchain {
         Some(found.map_err(|error| format!("{error}; {REMEDIES}")))
     }
 
-    fn rustup() -> Result<Self, String> {
+    /// Rustup's, if it has the target.
+    pub(super) fn rustup() -> Result<Self, String> {
         let ask = ["--print", "target-libdir", "--target", TARGET];
         let library = rustc(ask)?;
         match Path::new(&library).is_dir() {
