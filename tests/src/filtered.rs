@@ -251,9 +251,8 @@ impl Plan {
             route("/", json!({ "pdp": { "tier": "gold" } })),
         ];
         let envoy = Envoy::start(2, |port, folder| {
-            let format = "%PROTOCOL% %RESPONSE_CODE% %FILTER_STATE(wasm.pdp_effect:PLAIN)% \
-                %FILTER_STATE(wasm.pdp_reason:PLAIN)% %FILTER_STATE(wasm.pdp_bundle:PLAIN)% \
-                %FILTER_STATE(wasm.pdp_decision_id:PLAIN)% %REQ(:PATH)%\n";
+            let format =
+                "%PROTOCOL% %RESPONSE_CODE% %FILTER_STATE(wasm.pdp:PLAIN)% %REQ(:PATH)%\n";
             let mut all = json!({ "access_log": [{
                 "name": "envoy.access_loggers.file",
                 "typed_config": {

@@ -82,8 +82,8 @@ async fn what_is_allowed_arrives_and_what_is_denied_does_not() {
     let fields = |effect: &str, reason: &str, path: &str| {
         lines
             .iter()
-            .filter(|it| it[2] == effect && it[3] == reason && it[4] == "edge@3" && it[6] == path)
-            .filter(|it| it[5].len() == 26)
+            .filter(|it| it[2] == effect && it[3] == reason && it[5] == "edge@3" && it[6] == path)
+            .filter(|it| it[4].len() == 26)
             .count()
     };
     assert_eq!(fields("allow", "permitted", "/docs/7?a=b"), TIMES, "{log}");

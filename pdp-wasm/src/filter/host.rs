@@ -92,9 +92,9 @@ pub(super) fn buffer(of: BufferType, bytes: usize) -> Option<Vec<u8>> {
     }
 }
 
-/// Writes for access logs: `wasm.pdp_` and the name.
-pub(super) fn note(name: &str, value: &str) -> Result<(), Status> {
-    hostcalls::set_property(vec![name], Some(value.as_bytes()))
+/// Writes for access logs, which find it as `wasm.pdp`.
+pub(super) fn note(text: &str) -> Result<(), Status> {
+    hostcalls::set_property(vec!["pdp"], Some(text.as_bytes()))
 }
 
 // === impl SharedData ===

@@ -98,16 +98,12 @@ impl Stream {
     /// Does what was decided. A call that goes on may come back with what has to be filtered.
     fn act(&mut self, judged: Judged, setting: &Setting<'_>) -> Result<Option<ListFilter>, Held> {
         let Judged { reason, bundle, outcome, line } = judged;
-        let (id, effect) = (setting.id.to_string(), outcome.effect());
-        for (name, value) in [
-            ("pdp_decision_id", id.as_str()),
-            ("pdp_effect", effect.as_str()),
-            ("pdp_reason", reason.as_str()),
-            ("pdp_bundle", bundle.as_str()),
-        ] {
-            if host::note(name, value).is_err() {
-                self.desk.failed();
-            }
+        let effect = outcome.effect();
+        // One text and not four: each costs as much as the decision. The bundle's name may have anything in it, so it is
+        // last.
+        let note = format!("{} {} {} {bundle}", effect.as_str(), reason.as_str(), setting.id);
+        if host::note(&note).is_err() {
+            self.desk.failed();
         }
         self.desk.decided(effect == Effect::Allow, reason, line);
         self.state = State::Done;
