@@ -181,7 +181,8 @@ async fn a_stream_shows_what_may_be_seen_event_by_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_list_that_can_be_read_is_an_empty_one() {
-    let table: [(&str, fn() -> Reply); 9] = [
+    type Answers = (&'static str, fn() -> Reply);
+    let table: [Answers; 9] = [
         ("/html", || Reply::ok("text/html", list("c").to_string())),
         ("/no-type", || Reply { headers: Vec::new(), ..Reply::ok("", list("c").to_string()) }),
         ("/packed", || {
