@@ -44,8 +44,8 @@ const TASKS: [Task; 8] = [
     },
     Task {
         name: "wasm",
-        arguments: "[--toolchain rustup|debian]",
-        what: "the modules and the component that hosts embed, into target/wasm/, within their budgets",
+        arguments: "[--toolchain rustup|debian | --conformance DIR | --differential N]",
+        what: "the modules that hosts embed, into target/wasm/, within their budgets; or cases through them",
         run: wasm::run,
     },
     Task {
