@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::answer::AnswerProcess;
 use crate::engine::{Came, Engine, MODES};
+use crate::outside::{self, Outside};
 
 /// What a run found.
 #[derive(Debug, Default)]
@@ -24,17 +25,33 @@ pub struct Summary {
     pub failures: Vec<String>,
 }
 
+/// What is asked beside the engine in this process.
+struct Beside<'o> {
+    tools: Vec<AnswerProcess>,
+    outside: Option<&'o mut dyn Outside>,
+}
+
 /// Runs everything under a path; with `pdp`, through that tool's `answer` as well.
 pub fn run(path: &Path, pdp: Option<&Path>) -> Result<Summary, String> {
+    run_beside(path, pdp, None)
+}
+
+/// As [`run`], and asks an engine outside of this process's code as well.
+pub fn run_beside(
+    path: &Path,
+    pdp: Option<&Path>,
+    outside: Option<&mut dyn Outside>,
+) -> Result<Summary, String> {
     let mut tools = Vec::new();
     for all_policies in pdp.map(|_| [false, true]).into_iter().flatten() {
         tools.extend(pdp.map(|pdp| AnswerProcess::start(pdp, all_policies)).transpose()?);
     }
+    let mut beside = Beside { tools, outside };
     let mut summary = Summary::default();
     let unpacked = std::env::temp_dir().join(format!("pdp-conformance-{}", std::process::id()));
     let result = suites(path, &unpacked).map(|suites| {
         for (name, root) in suites {
-            suite(&name, &root, &mut tools, &mut summary);
+            suite(&name, &root, &mut beside, &mut summary);
         }
     });
     if unpacked.exists() {
@@ -91,7 +108,7 @@ fn suites(path: &Path, unpacked: &Path) -> Result<Vec<(String, PathBuf)>, String
     Ok(suites)
 }
 
-fn suite(name: &str, root: &Path, tools: &mut [AnswerProcess], summary: &mut Summary) {
+fn suite(name: &str, root: &Path, beside: &mut Beside<'_>, summary: &mut Summary) {
     let mut files = Vec::new();
     if let Err(error) = walk(root, &mut |file| {
         if file.extension().is_some_and(|extension| extension == "json") {
@@ -115,7 +132,7 @@ fn suite(name: &str, root: &Path, tools: &mut [AnswerProcess], summary: &mut Sum
         requests += asked.len();
         let base = file.ancestors().skip(1).find(|base| base.join(policies).is_file());
         match base {
-            Some(base) => run_case(&file, base, &case, tools, summary),
+            Some(base) => run_case(&file, base, &case, beside, summary),
             None => summary.failures.push(format!("{}: `{policies}` is not there", file.display())),
         }
     }
@@ -152,7 +169,7 @@ fn run_case(
     file: &Path,
     base: &Path,
     case: &Value,
-    tools: &mut [AnswerProcess],
+    beside: &mut Beside<'_>,
     summary: &mut Summary,
 ) {
     let name = file.display();
@@ -193,7 +210,16 @@ fn run_case(
             }
         }
     }
-    for tool in tools {
+    if let Some(outside) = &mut beside.outside {
+        let asked = requests.iter().map(|request| {
+            let validate = request["validateRequest"].as_bool().unwrap_or(true);
+            let expected = expected(request).ok().filter(|_| validate || texts.schema.is_none());
+            (asked(request).to_string(), expected)
+        });
+        let failures = outside::compare(*outside, &loose, asked);
+        summary.failures.extend(failures.iter().map(|failure| format!("{name}: {failure}")));
+    }
+    for tool in &mut beside.tools {
         if let Err(error) = run_tool(tool, case, &texts, &requests, should_validate) {
             summary.failures.push(format!("{name}: `pdp answer`: {error}"));
         }

@@ -13,6 +13,7 @@ use crate::engine::{Came, Engine, LIVE, MODES, Mode, all_modes};
 use crate::history::History;
 use crate::impossible::impossible;
 use crate::oracle::{Judge, Outcome, STACK_BYTES, Verdict};
+use crate::outside::{self, Outside};
 use crate::world::{Request, World};
 use crate::{Coverage, Generator, shrink};
 
@@ -101,6 +102,34 @@ pub fn run(plan: &Plan, threads: usize, progress: &(impl Fn(u64) + Sync)) -> Rep
     });
     whole.findings.truncate(FINDINGS_SHOWN);
     whole
+}
+
+/// Compares what a plan asks for through an engine outside of this process's code, on this thread. Gives how many cases
+/// were asked, and a sentence for each difference. The thread needs a stack of [`STACK_BYTES`].
+pub fn run_outside(plan: &Plan, outside: &mut dyn Outside) -> (u64, Vec<String>) {
+    let mut judge = Judge::default();
+    let mut generator = Generator::new(plan.seed).with_requests(plan.requests);
+    let (mut done, mut failures) = (0, Vec::new());
+    for index in 0.. {
+        if done >= plan.cases {
+            break;
+        }
+        let world = generator.world(index);
+        if let Verdict::Judged { outcomes, .. } = judge.judge(&world) {
+            let asked = world.requests.iter().zip(&outcomes).map(|(request, outcome)| {
+                let comparable = request.validate || world.schema.is_none();
+                let expected = comparable.then(|| expected(outcome));
+                (self::asked(request).to_string(), expected)
+            });
+            let entities = world.entities_json().to_string();
+            let found =
+                with_entities(&world, &entities, |texts| outside::compare(outside, texts, asked));
+            let seed = plan.seed;
+            failures.extend(found.iter().map(|why| format!("seed {seed} world {index}: {why}")));
+            done += world.requests.len() as u64;
+        }
+    }
+    (done, failures)
 }
 
 /// The differences between Cedar's verdict on a world and the engine's in these modes, the first of each request.

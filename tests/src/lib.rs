@@ -33,6 +33,8 @@ pub mod history;
 #[expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null, not a panic")]
 pub mod differential;
 
+pub mod outside;
+
 pub mod answer;
 
 #[expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null, not a panic")]

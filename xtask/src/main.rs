@@ -44,8 +44,8 @@ const TASKS: [Task; 9] = [
     },
     Task {
         name: "wasm",
-        arguments: "[--all] [--toolchain rustup|debian]",
-        what: "the filter, the module and the component, into target/wasm/, within their budgets; --all: those for tests, too",
+        arguments: "[--all] [--toolchain rustup|debian | --conformance DIR | --differential N]",
+        what: "the filter, the module and the component, into target/wasm/; --all: those for tests, too; or cases through them",
         run: wasm::run,
     },
     Task {

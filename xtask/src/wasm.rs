@@ -8,7 +8,7 @@ mod artefact;
 mod toolchain;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use artefact::{ARTEFACTS, Artefact};
@@ -26,18 +26,34 @@ const CORE: &str = "pdp-core v";
 /// How long fetching a target or packages may take.
 const INSTALL_MAX: Duration = Duration::from_secs(600);
 
-/// Builds the artefacts that are shipped; with `--all` those for tests, too.
+/// Builds what is shipped, with `--all` what is for tests as well; with a proof asked for, runs it then.
 pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     let (all, args) = match args {
         ["--all", rest @ ..] => (true, rest),
         args => (false, args),
     };
-    let toolchain = match args {
-        [] => Toolchain::find()?,
-        ["--toolchain", name] => Toolchain::named(name).ok_or_else(|| usage("wasm"))??,
+    let (toolchain, proof) = match *args {
+        [] => (Toolchain::find()?, None),
+        ["--toolchain", name] => (Toolchain::named(name).ok_or_else(|| usage("wasm"))??, None),
+        ["--conformance", folder] => (Toolchain::find()?, Some(("conformance", folder))),
+        ["--differential", cases] => (Toolchain::find()?, Some(("differential", cases))),
         _ => return Err(usage("wasm")),
     };
-    build(&toolchain, all)
+    // The program runs in the workspace's root, wherever we were called.
+    let proof = match proof {
+        Some(("conformance", folder)) => {
+            let folder = Path::new(folder).canonicalize();
+            let folder = folder.map_err(|error| {
+                format!("cannot read that folder ({error}); give one of public Cedar test data")
+            })?;
+            Some(("conformance", folder.display().to_string()))
+        }
+        proof => proof.map(|(what, with)| (what, with.to_owned())),
+    };
+    build(&toolchain, all)?;
+    let Some((what, with)) = proof else { return Ok(()) };
+    let run = ["run", "--locked", "--quiet", "--release", "--package", "pdp-embed"];
+    Step::cargo(run).args(["--features", "proof", "--bin", "proof", "--", what]).args([with]).run()
 }
 
 /// Builds all artefacts; where nothing can build them, says so and installs what can.
