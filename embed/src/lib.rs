@@ -10,6 +10,7 @@
 mod component;
 mod exports;
 mod host;
+mod records;
 mod runtime;
 
 pub use component::{Typed, TypedGuest, decision};

@@ -65,7 +65,7 @@ fn bundle() -> Vec<u8> {
 
 /// A call that is sound in most of its parts.
 fn script(rng: &mut Rng) -> Script {
-    let mut damaged = |rng: &mut Rng, texts: &[&str]| {
+    let damaged = |rng: &mut Rng, texts: &[&str]| {
         let mut text = rng.pick(texts).as_bytes().to_vec();
         // Half of the parts stay as they are, so that what is damaged is reached.
         if rng.percent(50) {

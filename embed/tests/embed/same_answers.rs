@@ -91,7 +91,8 @@ fn the_component_answers_as_the_engine() {
         guest.load(&example.bytes).unwrap().unwrap();
         let arena = Arena::new();
         let resources = resources(&example, &arena);
-        let names: Vec<_> = resources.iter().copied().map(typed::uid).collect();
+        let names: Vec<_> =
+            resources.iter().copied().map(pdp_embed::decision::EntityUid::from).collect();
         for text in example.requests() {
             let (expected, each) = native(&example, text, &resources);
             let is_allowed = expected.effect == Effect::Allow;
@@ -103,7 +104,7 @@ fn the_component_answers_as_the_engine() {
             let request = arena.alloc_str(text);
             let request =
                 read_request(request, Some(&example.bundle), &arena, &RequestLimits::STANDARD);
-            let request = typed::request(&request.unwrap());
+            let request = pdp_embed::decision::Request::from(&request.unwrap());
             let answer = guest.authorize(&request).unwrap();
             assert_eq!(typed::told(&answer), expected, "{text}");
             let filtered = guest.filter(&request, &names).unwrap();
