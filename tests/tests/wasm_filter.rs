@@ -2,10 +2,14 @@
 //! denied does not arrive.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
+use std::path::Path;
+use std::process::Command;
+
 use pdp_tests::check::token::token;
 use pdp_tests::envoy::{Answer, until};
 use pdp_tests::filtered::{Plan, bearer, bundle};
 use pdp_tests::upstream::{Upstream, header};
+use pdp_tests::{module, parts};
 use serde_json::json;
 
 /// More than one connection, so that each worker has one.
@@ -178,5 +182,27 @@ async fn a_configuration_that_is_wrong_is_refused_before_it_is_in_force() {
     ] {
         let settings = plan.settings.to_string();
         assert_eq!(plan.validate().is_ok(), is_good, "{}", &settings[..settings.len().min(200)]);
+    }
+}
+
+#[test]
+fn the_configuration_to_start_from_is_one_that_envoy_and_the_filter_take() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/envoy-filter.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let place = "/etc/envoy/pdp-filter.wasm";
+    assert!(text.contains(place), "the module stands where the comment says");
+    let here = module::filter().display().to_string();
+    // What is said to the filter is read, so a key that it does not know is refused.
+    for (from, to, is_good) in [("", "", true), ("\"source_ip\"", "\"source\"", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("envoy.yaml");
+        std::fs::write(&copy, text.replace(place, &here).replace(from, to)).unwrap();
+        let output = Command::new(parts::envoy())
+            .args(["--mode", "validate", "--log-level", "error", "--config-path"])
+            .arg(copy)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), is_good, "{from}: {said}");
     }
 }

@@ -199,6 +199,8 @@ async fn a_machine_that_crashed_comes_back_with_its_bundle_and_nothing_passes_me
         for _ in 0..4 {
             let answer = all.get("/docs/1", &format!("{bob}x-mark: bob\r\n")).await;
             assert!(matches!(answer.status, 403 | 503), "{answer:?}");
+            // A machine that begins anew has a bundle before its first call.
+            assert!(!answer.body.contains("no_bundle"), "{answer:?}");
         }
     }
     let begun = Instant::now();

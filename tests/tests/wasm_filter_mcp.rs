@@ -229,4 +229,11 @@ async fn what_is_no_list_that_can_be_read_is_an_empty_one() {
             _ => assert_eq!((seen["id"].as_i64(), names(&seen)), (Some(7), vec![]), "{name}"),
         }
     }
+    // The proxy's own words are no list either.
+    let Filtered { envoy, upstream } = all;
+    drop(upstream);
+    let ask = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" }).to_string();
+    let headers = format!("{}content-type: application/json\r\n", bearer("ann"));
+    let answer = envoy.call(b"POST", b"/mcp", &headers, ask.as_bytes()).await;
+    assert_eq!((answer.status, names(&parsed(&answer))), (503, vec![]), "{answer:?}");
 }
