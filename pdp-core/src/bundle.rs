@@ -5,6 +5,7 @@
 //! (`listing`).
 
 use std::sync::OnceLock;
+#[cfg(not(target_family = "wasm"))]
 use std::thread;
 
 use crate::cases::{self, Case};
@@ -78,13 +79,7 @@ impl Bundle {
             verify::tables(&tables)?;
             Ok(tables)
         };
-        let mut tables = match bytes.len() >= TWO_THREADS_BYTES {
-            true => beside(|| sections.check(), tables)?,
-            false => {
-                sections.check()?;
-                tables()?
-            }
-        };
+        let mut tables = beside(bytes.len(), || sections.check(), tables)?;
         let meta = tables.meta.first().copied().ok_or(LoadError::table("meta", "it is empty"))?;
         tables.handy = Handy::new(&tables, &meta);
         let cases = match sections.cases {
@@ -252,14 +247,21 @@ impl Bundle {
 }
 
 /// Digests are taken on a thread of their own from this size on, where they take longer than to start one.
+#[cfg(not(target_family = "wasm"))]
 const TWO_THREADS_BYTES: usize = 1 << 20;
 
-/// The tables, if the digests are right. Both are worked on at once; of two errors the digests' is told, and tables
-/// whose bytes are not those of the digest are dropped, whatever they hold.
+/// The tables, if the digests are right. Of a large bundle both are worked on at once; of two errors the digests' is told,
+/// and tables whose bytes are not those of the digest are dropped, whatever they hold.
+#[cfg(not(target_family = "wasm"))]
 fn beside(
+    bytes: usize,
     digests: impl Fn() -> Result<(), LoadError> + Sync,
     tables: impl FnOnce() -> Result<Tables, LoadError>,
 ) -> Result<Tables, LoadError> {
+    if bytes < TWO_THREADS_BYTES {
+        digests()?;
+        return tables();
+    }
     thread::scope(|scope| {
         let thread = thread::Builder::new().spawn_scoped(scope, &digests);
         let tables = tables();
@@ -272,4 +274,15 @@ fn beside(
         }
         tables
     })
+}
+
+/// The tables, if the digests are right. A module has no threads.
+#[cfg(target_family = "wasm")]
+fn beside(
+    _: usize,
+    digests: impl Fn() -> Result<(), LoadError>,
+    tables: impl FnOnce() -> Result<Tables, LoadError>,
+) -> Result<Tables, LoadError> {
+    digests()?;
+    tables()
 }
