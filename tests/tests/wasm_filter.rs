@@ -137,7 +137,13 @@ async fn bodies_are_held_where_they_are_read_and_no_longer_than_is_allowed() {
             let arrived = all.upstream.arrived().split_off(before);
             assert_eq!(arrived.len(), if expected == 200 { 3 } else { 0 });
             assert!(arrived.iter().all(|it| it.body == body), "it arrives as it was judged");
+            assert!(arrived.iter().all(|it| it.header("x-pdp-reason") == Some("permitted")));
         }
+        // What ends with trailers is judged as well.
+        let denied = br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"no"}}"#;
+        let headers = format!("{ann}transfer-encoding: chunked\r\n");
+        let answer = all.post("/mcp", &headers, &chunked(denied, b"x-end: 1\r\n")).await;
+        assert!(answer.body.contains("not_permitted"), "{answer:?}");
         // A length that is only said to be too large; and a large body where none is read.
         let lies = format!("{ann}content-length: 100001\r\n");
         assert_eq!(all.post("/mcp", &lies, b"{}").await.status, 413);
