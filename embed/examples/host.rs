@@ -1,7 +1,7 @@
 //! Embeds the modules: `cargo run -p pdp-embed --example host -- BUNDLE`, with a file that `pdp build` wrote.
 //!
 //! Reads requests in JSON from standard input, one a line, and answers each by the plain exports; then asks one typed
-//! question of the component. It shows what an embedder has to do and no more: `pdp-embed` is the rest.
+//! question of the component, which the bundle made of `policies/documents` allows. It shows what an embedder has to do and no more: `pdp-embed` is the rest.
 #![expect(unsafe_code, reason = "what is compiled ahead of time is taken as it is")]
 
 use std::error::Error;
@@ -40,10 +40,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let component = Host::new(Typed::compile(&runtime, &read_artefact("pdp-component.wasm")?)?);
     component.publish(&bundle)?;
     let request = Request {
-        principal: uid("User", "alice"),
-        action: uid("Action", "read"),
-        resource: uid("Doc", "a"),
-        context: vec![("mfa".to_owned(), Value::Boolean(true))],
+        principal: uid("Documents::User", "mira"),
+        action: uid("Documents::Action", "delete"),
+        resource: uid("Documents::Document", "atlas/brief"),
+        context: vec![("ip".to_owned(), Value::Ip("198.51.100.23".to_owned()))],
         parts: vec![],
         on_behalf_of: None,
         actors: vec![],

@@ -1,6 +1,6 @@
 // Decides requests with the component, in Node or anywhere that runs JavaScript.
 //
-// First the component becomes a JavaScript module, once:
+// First the component becomes a JavaScript module, once, in a folder whose package.json says "type": "module":
 //   npx jco transpile target/wasm/pdp-component.wasm -o component
 // Then: node decide.mjs component/pdp-component.js BUNDLE REQUESTS
 // BUNDLE is a file of `pdp build`; REQUESTS has one request in JSON a line. Each gives a line of JSON.
@@ -27,13 +27,13 @@ for (const line of (await readFile(requests, "utf8")).split("\n")) {
   console.log(JSON.stringify({ decision: effect, reason, policies, message }));
 }
 
-// A request with types, for hosts that have its parts in hand.
+// A request with types, for hosts that have its parts in hand; the bundle made of policies/documents allows this one.
 const entity = (entityType, id) => ({ entityType, id });
 const answer = engine.authorize({
-  principal: entity("User", "alice"),
-  action: entity("Action", "read"),
-  resource: entity("Doc", "a"),
-  context: [["mfa", { tag: "boolean", val: true }]],
+  principal: entity("Documents::User", "mira"),
+  action: entity("Documents::Action", "delete"),
+  resource: entity("Documents::Document", "atlas/brief"),
+  context: [["ip", { tag: "ip", val: "198.51.100.23" }]],
   parts: [],
   actors: [],
   scopes: [],

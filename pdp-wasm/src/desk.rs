@@ -2,8 +2,9 @@
 //!
 //! A bundle is swapped whole; one that cannot be read changes nothing. A request that cannot be read is a denial with a
 //! sentence, never an allow and never a trap. There is no clock in a module: the time is what the request's `now` says,
-//! which the host states, and without it a policy that asks for the time is not satisfied. Delegation, scopes and inline
-//! entities are believed, too: whoever embeds this decides which callers may state them. It refuses to know any ABI.
+//! which the host states; a bundle whose manifest fills in the time denies a request without it. Delegation, scopes and
+//! inline entities are believed, too: whoever embeds this decides which callers may state them. It refuses to know any
+//! ABI.
 
 use std::sync::Arc;
 

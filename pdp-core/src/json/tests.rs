@@ -299,12 +299,16 @@ fn lists_of_names() {
     let arena = Bump::new();
     let read = |text: &'static str| read_uids(text, &arena, &LIMITS);
     let expected = [Uid::new("U", "a"), Uid::new("A::U", "b"), Uid::new("U", "c")];
-    let text = r#" ["U::\"a\"", {"type": "A::U", "id": "b"}, {"__entity": {"id": "c", "type": "U"}}] "#;
+    let text =
+        r#" ["U::\"a\"", {"type": "A::U", "id": "b"}, {"__entity": {"id": "c", "type": "U"}}] "#;
     assert_eq!(read(text), Ok(&expected[..]));
     assert_eq!(read("[]"), Ok(&[][..]));
     for (text, expected) in [
         ("{}", "expected an array, not an object"),
-        (r#"["U::\"a\"", 1]"#, "`[1]`: expected an entity, `{\"type\": …, \"id\": …}`, not a number"),
+        (
+            r#"["U::\"a\"", 1]"#,
+            "`[1]`: expected an entity, `{\"type\": …, \"id\": …}`, not a number",
+        ),
         (r#"["U::a"]"#, "`[0]`: `U::a` is not an entity; write it like `Type::\"id\"`"),
     ] {
         assert_eq!(read(text).err().map(|error| error.to_string()).as_deref(), Some(expected));
