@@ -136,6 +136,10 @@ impl Settings {
     ///
     /// A sentence that names the key that is wrong.
     pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
+        // A list would be read as the values of an object's keys in their order here.
+        if !json.trim_ascii_start().starts_with(b"{") {
+            return Err("the configuration of the filter is no object of JSON".to_owned());
+        }
         let written: Written = serde_json::from_slice(json).map_err(|error| {
             format!("the configuration of the filter is not as it must be: {error}")
         })?;
@@ -226,8 +230,10 @@ mod tests {
     fn what_is_wrong_is_named() {
         let digest = "0".repeat(63);
         for (json, named) in [
-            ("", "EOF"),
-            ("[]", "invalid length"),
+            ("", "no object"),
+            ("[]", "no object"),
+            (r#"["AAEC",null]"#, "no object"),
+            ("{", "EOF"),
             ("{}", "either `bundle` or `fetch`"),
             (r#"{"bundle":"AAEC","bundel":""}"#, "bundel"),
             (r#"{"bundle":"AAEC","bundle":"AAEC"}"#, "bundle"),
