@@ -23,7 +23,7 @@ use crate::shapes::BundleShape;
 ///
 /// With `--size` it says instead what each part costs: bytes, share of the file, records, bytes a record, and what
 /// that comes to for each policy and each entity. A loaded bundle takes as much memory as its parts, the container
-/// aside.
+/// aside; a module (a proxy has one a worker, and two more) takes what the last line says.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_long_help = exit::help(
     "pdp inspect policies/agent-tools\npdp inspect policies/agent-tools --size\npdp inspect agent-tools.pdpb --json | jq .sections",

@@ -139,6 +139,13 @@ impl Bundle {
         self.bytes
     }
 
+    /// At most so many bytes of memory a module takes with this bundle in it, after bundles of its size were swapped: its
+    /// own, and at the worst moment the bytes as they came, the tables made of them and the tables before. Measured in the
+    /// module with plain exports; a filter that reads its bundle from its configuration holds that, too.
+    pub fn module_memory_bytes(&self) -> u64 {
+        MODULE_BYTES.saturating_add(self.bytes.saturating_mul(13) / 4)
+    }
+
     /// Limits on deciding.
     pub fn limits(&self) -> &BundleLimits {
         &self.meta.limits
@@ -245,6 +252,9 @@ impl Bundle {
         std::str::from_utf8(span.of(&self.tables.texts)).unwrap_or("")
     }
 }
+
+/// What a module takes without a bundle, and a page or two by which memory grows at once.
+const MODULE_BYTES: u64 = 19 << 16;
 
 /// Digests are taken on a thread of their own from this size on, where they take longer than to start one.
 #[cfg(not(target_family = "wasm"))]

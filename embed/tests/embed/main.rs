@@ -17,5 +17,6 @@ mod typed;
 mod ends;
 mod hostile;
 mod javascript;
+mod memory;
 mod same_answers;
 mod swap;

@@ -23,6 +23,8 @@ pub(super) struct SizeShape {
     bytes_per_policy: Option<f64>,
     /// What is stored of entities, by entity; nothing without entities.
     bytes_per_entity: Option<f64>,
+    /// What a module takes in memory with it, at most.
+    module_memory_bytes: u64,
     parts: Vec<PartShape>,
 }
 
@@ -143,6 +145,7 @@ impl SizeShape {
             entities,
             bytes_per_policy: each(bytes(&["index", "policies"]), policies),
             bytes_per_entity: each(bytes(&["entities"]), entities),
+            module_memory_bytes: bundle.module_memory_bytes(),
             parts,
         }
     }
@@ -195,7 +198,10 @@ impl SizeShape {
                 render::count(self.entities, "entity", "entities")
             ))?;
         }
-        Ok(())
+        out.line(format_args!(
+            "  {} bytes of memory at most in each virtual machine of a module",
+            self.module_memory_bytes
+        ))
     }
 }
 

@@ -281,11 +281,24 @@ mod tests {
 
     #[test]
     fn weight_is_held_to_the_budget() {
-        let weight = exports().weigh(&vec![0; exports().budget.raw_max]);
+        let raw_max = exports().budget.map_or(0, |budget| budget.raw_max);
+        let weight = exports().weigh(&vec![0; raw_max]);
         assert!(weight.fits() && weight.gzip < 10_000, "{weight}");
-        assert!(!exports().weigh(&vec![0; exports().budget.raw_max + 1]).fits());
-        let heavy = Weight { raw: 1, gzip: 2, budget: Budget { raw_max: 1, gzip_max: 1 } };
+        assert!(!exports().weigh(&vec![0; raw_max + 1]).fits());
+        let heavy = Weight { raw: 1, gzip: 2, budget: Some(Budget { raw_max: 1, gzip_max: 1 }) };
         assert!(!heavy.fits());
         assert_eq!(heavy.to_string(), "1 KB (budget 1, goal 350), gzip 1 KB (budget 1, goal 150)");
+        let for_tests = Weight { budget: None, ..heavy };
+        assert!(for_tests.fits());
+        assert_eq!(for_tests.to_string(), "1 KB, for tests");
+    }
+
+    #[test]
+    fn a_filter_may_import_what_a_proxy_has_and_nothing_else() {
+        let filter = ARTEFACTS.iter().find(|artefact| artefact.form == Form::Filter);
+        let error = filter.map(|filter| filter.check(NEEDY).err().unwrap_or_default());
+        let expected =
+            "`pdp-filter.wasm` imports env.f; it must import only what a proxy has for filters";
+        assert_eq!(error.as_deref(), Some(expected));
     }
 }
