@@ -17,6 +17,6 @@ fn found(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm").join(name);
     match path.canonicalize() {
         Ok(path) => path,
-        Err(error) => panic!("`target/wasm/{name}`: {error}; run `cargo xtask wasm`"),
+        Err(error) => panic!("`target/wasm/{name}`: {error}; run `cargo xtask wasm --all`"),
     }
 }
