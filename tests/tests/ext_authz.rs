@@ -288,7 +288,7 @@ async fn without_routes_every_call_is_denied() {
 /// Examples of questions that nobody here wrote; `None`, and said so, where they are not and need not be.
 fn examples() -> Option<Vec<(String, Value)>> {
     let folder = parts::examples("ENVOY_DATA", "envoy-check-requests")?;
-    let entries = std::fs::read_dir(folder).unwrap();
+    let entries = std::fs::read_dir(&folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> =
         paths.filter(|path| path.extension() == Some("json".as_ref())).collect();

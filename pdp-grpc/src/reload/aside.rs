@@ -12,8 +12,8 @@ use std::time::Duration;
 /// Does work aside, one piece at a time.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
-    /// The last thread, which may have been left behind.
-    thread: Option<JoinHandle<()>>,
+    /// A thread that took too long.
+    left_behind: Option<JoinHandle<()>>,
 }
 
 // === impl Aside ===
@@ -26,7 +26,7 @@ impl Aside {
         work: Arc<dyn Fn() -> T + Send + Sync>,
         patience: Duration,
     ) -> T {
-        if self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+        if self.left_behind.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return work();
         }
         let (done, result) = sync_channel(1);
@@ -36,9 +36,11 @@ impl Aside {
             // Nobody listens any more if it took too long.
             let _ = done.try_send(own());
         });
-        self.thread = spawned.ok();
         // A thread that cannot be had, that panics and that takes too long are one: the work is not done.
-        result.recv_timeout(patience).unwrap_or_else(|_| work())
+        result.recv_timeout(patience).unwrap_or_else(|_| {
+            self.left_behind = spawned.ok();
+            work()
+        })
     }
 }
 
@@ -112,7 +114,7 @@ mod tests {
         assert_eq!(aside.run(work, SOON), here, "one is left behind");
         assert_eq!(calls.load(Ordering::SeqCst), after_first + 1);
         drop(go_on);
-        let left = aside.thread.take();
+        let left = aside.left_behind.take();
         assert!(left.is_some_and(|left| left.join().is_ok()));
 
         let panics = Arc::new(|| assert_ne!(name().as_deref(), Some("pdp-load"), "on purpose"));
