@@ -2,7 +2,7 @@
 //!
 //! Policies of even and of odd revisions show different tools, so a list that is judged by two bundles shows; one is always
 //! under way while they are swapped.
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails loudly")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
