@@ -1,28 +1,19 @@
 //! The shapes of `--json` output, one type each, fields in the order in which they are written.
 //!
-//! They are part of the tool's interface: a field is added, never renamed or given another meaning. `errors` holds
-//! policy ids, as in `cases.toml` and `pdp answer`; the kind of each error is beside it in `error_kinds`.
-//! What only one command prints stays in that command's file.
+//! They are part of the tool's interface: a field is added, never renamed or given another meaning. An answer's is
+//! the core's. What only one command prints stays in that command's file.
 
 use pdp_core::{
-    Bundle, BundleName, Diagnostic, ErrorKind, Explanation, LegExplanation, NearMiss, OwnedAnswer,
-    OwnedLeg, PolicyNote, Report, Severity,
+    Bundle, Diagnostic, Explanation, LegExplanation, NearMiss, OwnedAnswer, PolicyNote, Report,
+    Severity, json,
 };
 use serde::Serialize;
 
-/// One answer.
+/// One answer, in the shape of the core.
 #[derive(Debug, Serialize)]
 pub(crate) struct AnswerShape<'a> {
-    decision: &'static str,
-    reason: &'static str,
-    policies: &'a [String],
-    errors: Vec<&'a str>,
-    error_kinds: Vec<ErrorShape<'a>>,
-    failed_leg: Option<String>,
-    message: &'a str,
-    legs: Vec<LegShape<'a>>,
-    obligations: Vec<ObligationShape<'a>>,
-    bundle: Option<BundleShape>,
+    #[serde(flatten)]
+    answer: json::AnswerShape<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<LegExplanationShape<'a>>>,
 }
@@ -51,28 +42,6 @@ pub(crate) struct ErrorLine<'a> {
     pub(crate) line: Option<u64>,
     /// What is wrong with it.
     pub(crate) error: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-struct ErrorShape<'a> {
-    policy: &'a str,
-    kind: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct LegShape<'a> {
-    leg: String,
-    decision: &'static str,
-    reason: &'static str,
-    policies: &'a [String],
-    errors: Vec<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-struct ObligationShape<'a> {
-    policy: &'a str,
-    key: &'a str,
-    value: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,27 +91,7 @@ struct DiagnosticShape<'a> {
 impl<'a> AnswerShape<'a> {
     /// An answer alone.
     pub(crate) fn new(answer: &'a OwnedAnswer) -> Self {
-        Self {
-            decision: answer.effect.as_str(),
-            reason: answer.reason.as_str(),
-            policies: &answer.policies,
-            errors: error_ids(&answer.errors),
-            error_kinds: answer
-                .errors
-                .iter()
-                .map(|(policy, kind)| ErrorShape { policy, kind: kind.as_str() })
-                .collect(),
-            failed_leg: answer.failed_leg.map(|leg| leg.to_string()),
-            message: &answer.message,
-            legs: answer.legs.iter().map(LegShape::new).collect(),
-            obligations: answer
-                .obligations
-                .iter()
-                .map(|(policy, key, value)| ObligationShape { policy, key, value })
-                .collect(),
-            bundle: answer.bundle.as_ref().map(BundleShape::of_name),
-            explanation: None,
-        }
+        Self { answer: json::AnswerShape::new(answer), explanation: None }
     }
 
     /// An answer with why it came out so.
@@ -164,6 +113,12 @@ impl BundleShape {
         }
     }
 
+    /// Of a bundle that is named and not there.
+    #[cfg(test)]
+    pub(crate) fn of_name(name: &pdp_core::BundleName) -> Self {
+        Self { name: name.name.clone(), revision: name.revision, digest: name.digest.clone() }
+    }
+
     /// The manifest's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -177,11 +132,6 @@ impl BundleShape {
     /// Which content.
     pub(crate) fn digest(&self) -> &str {
         &self.digest
-    }
-
-    /// Of a bundle's name in an answer.
-    pub(crate) fn of_name(name: &BundleName) -> Self {
-        Self { name: name.name.clone(), revision: name.revision, digest: name.digest.clone() }
     }
 }
 
@@ -200,29 +150,6 @@ impl<'a> ReportShape<'a> {
 }
 
 // === the parts ===
-
-/// Each id once: a policy that fails in two legs is one failing policy.
-fn error_ids(errors: &[(String, ErrorKind)]) -> Vec<&str> {
-    let mut ids: Vec<&str> = Vec::with_capacity(errors.len());
-    for (id, _) in errors {
-        if !ids.contains(&id.as_str()) {
-            ids.push(id);
-        }
-    }
-    ids
-}
-
-impl<'a> LegShape<'a> {
-    fn new(leg: &'a OwnedLeg) -> Self {
-        Self {
-            leg: leg.role.to_string(),
-            decision: leg.effect.as_str(),
-            reason: leg.reason.as_str(),
-            policies: &leg.policies,
-            errors: error_ids(&leg.errors),
-        }
-    }
-}
 
 impl<'a> LegExplanationShape<'a> {
     fn new(leg: &'a LegExplanation) -> Self {

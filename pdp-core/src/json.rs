@@ -1,4 +1,4 @@
-//! Requests from JSON, read once and strictly.
+//! Requests from JSON, read once and strictly; and answers as JSON.
 //!
 //! Duplicate keys are refused at every level, as are numbers that are not 64-bit integers, `null`, nesting and length
 //! beyond the limits, and anything after the end. With a bundle its schema leads: where it says entity, `{"type",
@@ -11,6 +11,7 @@
 //! warm-up and `reset` nothing is allocated from the system.
 //! This module converts; whether a request fits the schema is for `decide` to say.
 
+mod answer;
 mod attribute;
 mod cursor;
 mod request;
@@ -21,6 +22,7 @@ use std::fmt;
 
 pub use bumpalo::Bump as Arena;
 
+pub use answer::AnswerShape;
 pub use attribute::read_attribute;
 pub use cursor::{Cursor, Kind};
 pub use request::{read_entities, read_request, read_request_as_cedar, read_uids};

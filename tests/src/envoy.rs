@@ -133,7 +133,8 @@ pub fn config(
     } })
 }
 
-/// Waits for something to come true.
+/// Waits for something to come true of which nobody tells: a counter of a proxy, a file that it writes. It is looked at until
+/// it does, and the pause between two looks keeps no pace: it leaves the proxy the time to get there.
 pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
     let begun = std::time::Instant::now();
     loop {

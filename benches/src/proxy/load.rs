@@ -39,7 +39,7 @@ pub(super) fn free_ports() -> Result<[u16; 4], String> {
     Ok(ports)
 }
 
-/// Waits until somebody listens.
+/// Waits until somebody listens, which no proxy tells of: it is tried until it works.
 pub(super) async fn answers(port: u16) -> Result<(), String> {
     let begun = Instant::now();
     while let Err(error) = TcpStream::connect(("127.0.0.1", port)).await {

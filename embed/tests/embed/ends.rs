@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pdp_core::{CompileOptions, Loose, Notation, Source};
+use pdp_core::{CompileOptions, Loose, Notation, Source, Uid};
 use pdp_embed::decision::{EntityUid, Request};
 use pdp_embed::{Artefact, Fault, Guest, Host, Limits, Said, Worker};
 
@@ -89,23 +89,10 @@ fn an_epoch_ends_a_call_of_the_component() {
     let host = Arc::new(Host::new(typed(HASTY)));
     host.publish(&laborious()).unwrap();
     let mut worker = Worker::new(&host);
-    let name = |entity_type: &str, id: &str| EntityUid {
-        entity_type: entity_type.to_owned(),
-        id: id.to_owned(),
-    };
-    let request = Request {
-        principal: name("User", "alice"),
-        action: name("Action", "read"),
-        resource: name("Doc", "a"),
-        context: vec![],
-        parts: vec![],
-        on_behalf_of: None,
-        actors: vec![],
-        scopes: vec![],
-        entities: vec![],
-        now: None,
-    };
-    let names: Vec<EntityUid> = resources().iter().map(|id| name("Doc", id)).collect();
+    let (alice, read) = (Uid::new("User", "alice"), Uid::new("Action", "read"));
+    let asked = pdp_core::Request::new(alice, read, Uid::new("Doc", "a"), &[]);
+    let request = Request::from(&asked);
+    let names: Vec<EntityUid> = resources().iter().map(|id| Uid::new("Doc", id).into()).collect();
     let fault = worker.call(|guest| guest.filter(&request, &names));
     assert!(matches!(fault, Err(Fault::Ended(_))), "{fault:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! The desk of the modules is compiled for the host, too; both builds have to say the same of what cannot be read.
 
-use pdp_core::{Effect, Reason};
+use pdp_core::{Effect, Reason, Uid};
 use pdp_embed::decision::{self, EntityUid, Value};
 use pdp_embed::{Artefact, ExportsGuest, Guest, Said, TypedGuest};
 use pdp_wasm::desk::{Desk, Unreadable};
@@ -178,22 +178,10 @@ fn wild_addresses_and_lengths() {
 fn typed_requests_that_are_wrong() {
     let mut guest = typed(PATIENT).instantiate().unwrap();
     guest.load(&small("alice", 0)).unwrap().unwrap();
-    let name = |entity_type: &str, id: &str| EntityUid {
-        entity_type: entity_type.to_owned(),
-        id: id.to_owned(),
-    };
-    let plain = decision::Request {
-        principal: name("User", "alice"),
-        action: name("Action", "read"),
-        resource: name("Doc", "a"),
-        context: vec![],
-        parts: vec![],
-        on_behalf_of: None,
-        actors: vec![],
-        scopes: vec![],
-        entities: vec![],
-        now: None,
-    };
+    let (alice, read) = (Uid::new("User", "alice"), Uid::new("Action", "read"));
+    let doc = Uid::new("Doc", "a");
+    let asked = pdp_core::Request::new(alice, read, doc, &[]);
+    let plain = decision::Request::from(&asked);
     let with = |parts: Vec<Value>, value: Value| decision::Request {
         context: vec![("k".to_owned(), value)],
         parts,
@@ -208,7 +196,7 @@ fn typed_requests_that_are_wrong() {
         (with(vec![], Value::SetOf(vec![0])), "names part 0, but only 0 stand before it"),
         (with(vec![Value::SetOf(vec![0])], Value::Long(1)), "names part 0, but only 0"),
         (with(doubled, Value::Long(1)), "holds more than 65536 values"),
-        (decision::Request { principal: name("Us er", "a"), ..plain.clone() }, ""),
+        (decision::Request { principal: Uid::new("Us er", "a").into(), ..plain.clone() }, ""),
         (
             decision::Request {
                 context: vec![("k".to_owned(), Value::Long(1)), ("k".to_owned(), Value::Long(2))],
@@ -223,11 +211,11 @@ fn typed_requests_that_are_wrong() {
         if !expected.is_empty() {
             assert_eq!(answer.reason, Reason::InvalidRequest.as_str());
             assert!(answer.message.contains(expected), "{}", answer.message);
-            let why = guest.filter(request, &[name("Doc", "a")]).unwrap().unwrap_err();
+            let why = guest.filter(request, &[doc.into()]).unwrap().unwrap_err();
             assert_eq!(why, answer.message);
         }
     }
-    let many = vec![name("Doc", "a"); 100_001];
+    let many = vec![EntityUid::from(doc); 100_001];
     let why = guest.filter(&plain, &many).unwrap().unwrap_err();
     assert!(why.contains("at most 100000 are taken"), "{why}");
     assert_eq!(guest.authorize(&plain).unwrap().effect, decision::Effect::Allow);

@@ -1,6 +1,6 @@
 //! The JSON that scripts rely on, word for word.
 
-use pdp_core::{Effect, LegRole, Reason};
+use pdp_core::{BundleName, Effect, ErrorKind, LegRole, OwnedLeg, Reason};
 
 use super::*;
 
